@@ -1,0 +1,60 @@
+# `make demo` and `make test` are all that a newcomer needs; both set up first what is missing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+INSTALL := $(UV) pip install --quiet --require-hashes --compile-bytecode --python $(BIN)/python
+
+.PHONY: demo test setup setup-dev lint types bench lock screenshots clean
+
+demo: setup
+	@$(BIN)/bike up --demo
+
+setup: $(VENV)/.installed
+	@$(BIN)/bike setup
+
+# One file a state: a second start sees that nothing changed and asks no registry.
+$(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/.uv
+	@echo "Installing Python packages..."
+	@$(INSTALL) -r requirements.lock
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e .
+	@touch $@
+
+$(VENV)/.uv: requirements-uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@echo "Installing development packages..."
+	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+setup-dev: $(VENV)/.installed-dev setup
+	@tools/ensure-chromium
+
+test: setup-dev lint types
+	@$(BIN)/dg check defs
+	@$(BIN)/pytest
+
+lint: $(VENV)/.installed-dev
+	@$(BIN)/ruff check .
+
+types: $(VENV)/.installed-dev
+	@$(BIN)/mypy
+
+bench: setup-dev
+	@$(BIN)/python -m bench
+
+screenshots: setup-dev
+	@$(BIN)/python -m tools.screenshots
+
+# The locks, made anew from pyproject.toml; hashes, and no address.
+lock: | $(VENV)/.uv
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.lock
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) var

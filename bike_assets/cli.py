@@ -1,0 +1,287 @@
+"""`bike`: the command line. Every command loads only what it needs, so that help is there at once."""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bike_assets.logs import set_up_logs
+from bike_assets.model.errors import BikeAssetsError, SomethingMissing
+from bike_assets.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="bike",
+    help="Bike-share feeds through Kafka, Spark and Delta Lake, under Dagster.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+services_app = typer.Typer(help="One service in the foreground, until Ctrl-C.", no_args_is_help=True)
+app.add_typer(services_app, name="run")
+
+out = Console()
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for a program to read.")]
+
+
+def main() -> NoReturn:
+    """The entry point: an error of ours is one sentence and exit status 1."""
+    try:
+        app(standalone_mode=False)
+    except BikeAssetsError as error:
+        err.print(f"[bold red]error[/]: {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not _is_usage(error):
+            raise
+        error.show()  # type: ignore[attr-defined]  # click's own way to say what was wrong
+        sys.exit(2)
+    sys.exit(0)
+
+
+def _is_usage(error: Exception) -> bool:
+    return hasattr(error, "show") and hasattr(error, "exit_code")
+
+
+def _settings(**given: Any) -> Settings:
+    settings = load_settings(**{key: value for key, value in given.items() if value is not None})
+    set_up_logs(settings.log_level, as_json=settings.log_json)
+    return settings
+
+
+@app.command()
+def setup() -> None:
+    """Fetch what pip cannot bring: the jars of Spark and Kafka. A second time it fetches nothing."""
+    from rich.progress import Progress
+
+    from bike_assets.local.parts import jars
+
+    settings = _settings()
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task("jars", total=None)
+        jars(settings, lambda done, total: progress.update(task, completed=done, total=total))
+    out.print("Ready: [bold]bike up --demo[/] starts the demo.")
+
+
+@app.command()
+def up(
+    demo: Annotated[bool, typer.Option(help="Real recordings, then two simulated cities.")] = False,
+    sources: Annotated[Path | None, typer.Option(help="The systems to poll.")] = None,
+) -> None:
+    """Start everything, supervised, until Ctrl-C.
+
+    Examples: `bike up --demo`, `bike up --sources sources.toml`.
+    """
+    from bike_assets.local.up import up as start
+
+    settings = _settings(sources=sources)
+    if not demo and not settings.sources.exists():
+        raise SomethingMissing(
+            f"{settings.sources} does not exist: copy sources.example.toml to it, or try `bike up --demo`."
+        )
+    start(settings, is_demo=demo, console=out)
+
+
+@app.command()
+def down() -> None:
+    """Stop what `bike up` started in this home, from another terminal."""
+    from bike_assets.local.up import down as stop
+
+    ended = stop(_settings())
+    out.print("Nothing was running." if not ended else f"Stopped ({ended} processes).")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """What runs, how fresh it is, and how far behind the stream is."""
+    from bike_assets.local.status import status as look
+
+    found = look(_settings())
+    if as_json:
+        _print_json(found)
+        return
+    table = Table("service", "state", "heartbeat", "says")
+    for service in found["services"]:
+        age = "" if service["heartbeat_age_s"] is None else f"{service['heartbeat_age_s']:.0f} s ago"
+        table.add_row(service["name"], service["state"], age, service["says"])
+    out.print(table)
+    out.print(found["summary"])
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """What is missing, and how to get it. Exit status 1 where something is."""
+    from bike_assets.local.doctor import examine
+
+    findings = examine()
+    if as_json:
+        _print_json([finding._asdict() for finding in findings])
+    else:
+        for finding in findings:
+            mark = "[green]ok[/]  " if finding.ok else "[red]no[/]  "
+            out.print(f"{mark}{finding.what}: {finding.says}", highlight=False, soft_wrap=True)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def config(as_json: AsJson = False) -> None:
+    """The settings in force, and what each is for. Secrets are not shown."""
+    settings = _settings()
+    values = settings.model_dump(mode="json")
+    if as_json:
+        _print_json(values)
+        return
+    table = Table("setting", "value", "what it is")
+    for name, field in Settings.model_fields.items():
+        table.add_row(f"BIKE_{name.upper()}", str(values[name]), field.description or "")
+    out.print(table)
+
+
+@app.command()
+def poll(systems: Annotated[list[str], typer.Argument(help="Their system_ids.")], as_json: AsJson = False) -> None:
+    """Ask systems now and commit what they say, by the running poller or without one.
+
+    Example: `bike poll oslobysykkel`.
+    """
+    from bike_assets.local.work import poll_once
+
+    polls = poll_once(_settings(), systems)
+    if as_json:
+        _print_json(polls)
+        return
+    for each in polls:
+        said = each["error"] or f"{each['rows_accepted']} rows, {each['events']} events"
+        out.print(f"{each['system_id']} {each['feed']}: {each['outcome']}, {said}")
+
+
+@app.command()
+def replay(
+    recording: Annotated[list[Path], typer.Argument(help="Files of answers: .jsonl, .xz, .gz or .zst.")],
+    timezone: Annotated[str | None, typer.Option(help="The systems' IANA time zone.")] = None,
+    shift_to_now: Annotated[bool, typer.Option(help="Move all times so that it ends now.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Feed recordings through the same path as a poll, with their own times; twice adds nothing.
+
+    Refused while a poller is up. Example: `bike replay monday.jsonl.xz --timezone Europe/Oslo`.
+    """
+    from bike_assets.local.work import replay_files
+
+    done = replay_files(_settings(), recording, timezone, shift_to_now=shift_to_now, console=err)
+    if as_json:
+        _print_json(done)
+        return
+    out.print(
+        f"{done['lines']} answers read, {done['written']} polls written with {done['events']} events; "
+        f"{done['skipped']} were not newer and skipped; {done['rejected']} rows rejected."
+    )
+
+
+@app.command()
+def drain(as_json: AsJson = False) -> None:
+    """Bring all that the topics hold now into the tables: by the running stream, or without one."""
+    from bike_assets.local.work import drain_now
+
+    done = drain_now(_settings())
+    if as_json:
+        _print_json(done)
+    else:
+        out.print(f"Drained by {done['by']} in {done['seconds']} s: {done['messages']} messages.")
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="A question in DuckDB's SQL.")], as_json: AsJson = False
+) -> None:
+    """Ask the tables, read-only. Times are UTC.
+
+    Example: `bike sql "from live.system_minute order by minute desc limit 5"`.
+    """
+    from bike_assets.lake.duck import ask
+
+    answer = ask(_settings().lake, query)
+    if as_json:
+        _print_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
+        return
+    table = Table(*answer.columns)
+    for row in answer.rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    out.print(table)
+    out.print(f"{len(answer.rows)} rows")
+
+
+@services_app.command("broker")
+def run_broker() -> None:
+    """The local Kafka broker."""
+    from bike_assets.local import broker, parts
+
+    settings = _settings()
+    java = parts.java(settings)
+    ports = settings.kafka_port, settings.kafka_controller_port
+    broker.run_broker(settings.home, java, parts.jars(settings).kafka, *ports)
+
+
+@services_app.command("poller")
+def run_poller() -> None:
+    """The poller of the systems in the sources file."""
+    from bike_assets import services
+    from bike_assets.local.parts import existing_kafka
+
+    settings = _settings()
+    services.run_poller(settings, existing_kafka(settings))
+
+
+@services_app.command("stream")
+def run_stream() -> None:
+    """The resident Spark job."""
+    from bike_assets import services
+    from bike_assets.local.parts import existing_kafka, spark_home
+
+    settings = _settings()
+    existing_kafka(settings)
+    services.run_stream(settings, spark_home(settings))
+
+
+@services_app.command("page")
+def run_page() -> None:
+    """The live page."""
+    from bike_assets import services
+
+    services.run_page(_settings())
+
+
+@services_app.command("simulator")
+def run_simulator(seed: Annotated[int, typer.Option(help="The same seed, the same city.")] = 1) -> None:
+    """Two cities that behave: one as JCDecaux v1, one as GBFS 2.3."""
+    from bike_assets import services
+
+    services.run_simulator(_settings(), seed)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, default=_as_json, ensure_ascii=False) + "\n")
+
+
+def _as_json(value: object) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal | timedelta):
+        return str(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")

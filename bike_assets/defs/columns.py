@@ -1,0 +1,54 @@
+"""The model's tables and topics in Dagster's words."""
+
+import json
+from typing import Any
+
+import dagster as dg
+
+from bike_assets.model.tables import Table
+from bike_assets.model.topics import Topic
+
+OWNERS = ["team:bikes"]
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The table's columns with their descriptions, and what must hold of each."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.type,
+                column.description or None,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in table.columns
+        ],
+        constraints=dg.TableConstraints(other=[f"one row per ({', '.join(table.grain)})"]),
+    )
+
+
+def table_spec(table: Table, group: str, deps: list[list[str]]) -> dg.AssetSpec:
+    """A table of the lake as an asset: its key is its path in the lake."""
+    return dg.AssetSpec(
+        key=list(table.path),
+        deps=deps,
+        description=table.description,
+        group_name=group,
+        kinds={"spark", "deltalake"},
+        owners=OWNERS,
+        metadata={
+            "dagster/column_schema": column_schema(table),
+            "dagster/table_name": table.name,
+            "grain": ", ".join(table.grain),
+        },
+        skippable=True,
+    )
+
+
+def topic_metadata(topic: Topic) -> dict[str, Any]:
+    """What an operator wants to know of a topic: how it is kept, and what its messages are."""
+    return {
+        "topic": topic.name,
+        "kept": topic.config["cleanup.policy"],
+        "json_schema": dg.JsonMetadataValue(json.loads(json.dumps(topic.schema))),
+    }

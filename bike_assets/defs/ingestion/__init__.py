@@ -1,0 +1,1 @@
+"""Dagster and nothing else: assets declare, the work is a plain call."""

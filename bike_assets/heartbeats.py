@@ -1,0 +1,52 @@
+"""Heartbeats: a small file a service, written each second, by which others see how it is."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+FRESH_S = 20.0
+"""A service whose heartbeat is older hangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a service last said of itself."""
+
+    service: str
+    pid: int
+    at: datetime
+    details: Mapping[str, Any]
+
+    def age_s(self, now: datetime) -> float:
+        return (now - self.at).total_seconds()
+
+
+def _path(run: Path, service: str) -> Path:
+    return run / f"{service}.heartbeat.json"
+
+
+def heartbeat(run: Path, service: str) -> Callable[[Mapping[str, Any]], None]:
+    """A function that writes the service's heartbeat, whole or not at all."""
+    run.mkdir(parents=True, exist_ok=True)
+    path = _path(run, service)
+    aside = path.with_suffix(f".{os.getpid()}")
+
+    def beat(details: Mapping[str, Any]) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        aside.write_text(json.dumps({"pid": os.getpid(), "at": now, **details}, default=str))
+        aside.replace(path)
+
+    return beat
+
+
+def read_heartbeat(run: Path, service: str) -> Heartbeat | None:
+    """The service's last heartbeat; None where it never wrote one."""
+    try:
+        details = json.loads(_path(run, service).read_text())
+    except FileNotFoundError:
+        return None
+    return Heartbeat(service, details.pop("pid"), datetime.fromisoformat(details.pop("at")), details)

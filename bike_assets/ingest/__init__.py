@@ -1,0 +1,1 @@
+"""From answers to committed Kafka records: memory, change detection, the transactional writer, replay."""

@@ -1,0 +1,225 @@
+"""Change detection: one good poll of a system's stations becomes its events.
+
+Nothing here reads a clock or the network. `memory` moves on to the poll; if what comes of it cannot be
+committed, the memory is thrown away and recalled from Kafka.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import compress
+from operator import ne
+
+from bike_assets.ingest.memory import Known, SystemMemory
+from bike_assets.model.answers import Description, StationPoll, StationRow
+from bike_assets.model.constants import ABSENCE_MEMORY
+from bike_assets.model.messages import EventKind, StationInformation, StationStatus
+from bike_assets.model.readings import Reading, State, state_of
+
+
+@dataclass(slots=True)
+class Detected:
+    """What a poll made: events, new descriptions, stations whose state must be stored or forgotten."""
+
+    events: list[StationStatus] = field(default_factory=list)
+    information: list[StationInformation] = field(default_factory=list)
+    touched: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+
+
+def opens_an_hour(memory: SystemMemory, at: datetime) -> bool:
+    """Whether `at` is the first good poll of its UTC hour."""
+    last = memory.last_good_poll_at
+    return last is None or _hour(last) != _hour(at)
+
+
+def detect_unmodified(memory: SystemMemory, at: datetime) -> Detected:
+    """The events of a 304: keyframes from memory at the start of an hour, else none."""
+    found = Detected()
+    if opens_an_hour(memory, at):
+        for station_id, known in memory.stations.items():
+            if known.absent_since is None:
+                found.events.append(_keyframe(memory, station_id, known, at, known.reported_at))
+        _repeat_absences(memory, at, found)
+    memory.last_good_poll_at = at
+    return found
+
+
+def detect(memory: SystemMemory, poll: StationPoll, at: datetime) -> Detected:
+    """The events of a good body: changes, then absences, and keyframes at the start of an hour."""
+    found = Detected()
+    opens = opens_an_hour(memory, at)
+    keys = list(poll.keys)
+    moved = _moved_rows(memory.keys, keys)
+    rows = _read(poll, None if opens else moved)
+    unchanged = _changes(memory, rows, at, found)
+    if opens:
+        stations = memory.stations
+        found.events.extend(
+            _keyframe(memory, row.station_id, stations[row.station_id], at, row.reported_at)
+            for row in unchanged
+        )
+        # Before the new absences are noted, so that none is written twice.
+        _repeat_absences(memory, at, found)
+    if moved is None:
+        _absences(memory, {key[0] for key in keys}, at, found)
+    memory.keys = keys
+    memory.last_good_poll_at = at
+    return found
+
+
+def describe(
+    memory: SystemMemory, descriptions: Iterable[tuple[str, Description]], at: datetime
+) -> list[StationInformation]:
+    """The descriptions that differ from what is known, as events."""
+    news = [(id_, each) for id_, each in descriptions if memory.descriptions.get(id_) != each]
+    memory.descriptions.update(news)
+    return [
+        StationInformation(
+            system_id=memory.system_id,
+            station_id=station_id,
+            observed_at=at,
+            name=each.name,
+            address=each.address,
+            lat=each.lat,
+            lon=each.lon,
+            capacity=each.capacity,
+            has_payment_terminal=each.has_payment_terminal,
+        )
+        for station_id, each in news
+    ]
+
+
+def _hour(at: datetime) -> tuple[int, ...]:
+    return at.timetuple()[:4]
+
+
+def _moved_rows(before: list[tuple[object, ...]] | None, now: list[tuple[object, ...]]) -> list[int] | None:
+    """Places whose key moved; None where the two bodies do not list the same stations in the same order."""
+    if before is None or len(before) != len(now):
+        return None
+    moved = list(compress(range(len(now)), map(ne, now, before)))
+    return None if any(now[i][0] != before[i][0] for i in moved) else moved
+
+
+def _read(poll: StationPoll, places: list[int] | None) -> Iterator[StationRow]:
+    rows = poll.rows if places is None else [poll.rows[i] for i in places]
+    return map(poll.read, rows)
+
+
+def _changes(
+    memory: SystemMemory, rows: Iterator[StationRow], at: datetime, found: Detected
+) -> list[StationRow]:
+    """Write changes and new descriptions; give back the rows that did not change."""
+    unchanged = []
+    described = []
+    stations = memory.stations
+    for row in rows:
+        if row.information is not None:
+            described.append((row.station_id, row.information))
+        known = stations.get(row.station_id)
+        if known is None or known.absent_since is not None:
+            _appear(memory, row, at, found)
+        elif known.reading != row.reading:
+            _change(memory, row, known, at, found)
+        else:
+            unchanged.append(row)
+    found.information.extend(describe(memory, described, at))
+    return unchanged
+
+
+def _appear(memory: SystemMemory, row: StationRow, at: datetime, found: Detected) -> None:
+    known = Known(row.reading, state_of(row.reading), at, row.reported_at)
+    _store(memory, row.station_id, known, found)
+    found.events.append(_event(memory, row.station_id, EventKind.CHANGE, known, None, at))
+
+
+def _change(memory: SystemMemory, row: StationRow, before: Known, at: datetime, found: Detected) -> None:
+    state = state_of(row.reading)
+    since = before.state_since if state is before.state else at
+    known = Known(row.reading, state, since, row.reported_at)
+    _store(memory, row.station_id, known, found)
+    found.events.append(_event(memory, row.station_id, EventKind.CHANGE, known, before, at))
+
+
+def _store(memory: SystemMemory, station_id: str, known: Known, found: Detected) -> None:
+    memory.remember(station_id, known)
+    found.touched.append(station_id)
+
+
+def _absences(memory: SystemMemory, seen: set[object], at: datetime, found: Detected) -> None:
+    """Stations that this good poll no longer shows."""
+    for station_id in sorted(memory.stations.keys() - seen - memory.absent):
+        before = memory.stations[station_id]
+        last_seen = memory.last_good_poll_at
+        if last_seen is None or at - last_seen > ABSENCE_MEMORY:
+            _forget(memory, station_id, found)
+            continue
+        gone = before._replace(absent_since=at, last_seen_at=last_seen)
+        _store(memory, station_id, gone, found)
+        found.events.append(_absence(memory, station_id, gone, before, at))
+
+
+def _repeat_absences(memory: SystemMemory, at: datetime, found: Detected) -> None:
+    """With the hour's keyframes, for as long as an absence is remembered."""
+    for station_id in sorted(memory.absent):
+        known = memory.stations[station_id]
+        if known.last_seen_at is None or at - known.last_seen_at > ABSENCE_MEMORY:
+            _forget(memory, station_id, found)
+        else:
+            found.events.append(_absence(memory, station_id, known, None, at))
+
+
+def _forget(memory: SystemMemory, station_id: str, found: Detected) -> None:
+    memory.forget(station_id)
+    found.forgotten.append(station_id)
+
+
+def _keyframe(
+    memory: SystemMemory, station_id: str, known: Known, at: datetime, reported_at: datetime | None
+) -> StationStatus:
+    return _event(memory, station_id, EventKind.KEYFRAME, known._replace(reported_at=reported_at), known, at)
+
+
+def _event(
+    memory: SystemMemory, station_id: str, kind: EventKind, known: Known, before: Known | None, at: datetime
+) -> StationStatus:
+    bikes, ebikes, docks, bikes_off, docks_off, installed, renting, returning = known.reading
+    return StationStatus(
+        system_id=memory.system_id,
+        station_id=station_id,
+        observed_at=at,
+        kind=kind,
+        bikes_available=bikes,
+        ebikes_available=ebikes,
+        docks_available=docks,
+        bikes_disabled=bikes_off,
+        docks_disabled=docks_off,
+        is_installed=installed,
+        is_renting=renting,
+        is_returning=returning,
+        state=known.state,
+        state_since=known.state_since,
+        bikes_before=None if before is None else before.reading.bikes_available,
+        docks_before=None if before is None else before.reading.docks_available,
+        state_before=None if before is None else before.state,
+        reported_at=known.reported_at,
+    )
+
+
+def _absence(
+    memory: SystemMemory, station_id: str, gone: Known, before: Known | None, at: datetime
+) -> StationStatus:
+    return StationStatus(
+        system_id=memory.system_id,
+        station_id=station_id,
+        observed_at=at,
+        kind=EventKind.ABSENT,
+        **dict.fromkeys(Reading._fields),
+        state=State.UNKNOWN,
+        state_since=gone.absent_since or at,
+        bikes_before=None if before is None else before.reading.bikes_available,
+        docks_before=None if before is None else before.reading.docks_available,
+        state_before=None if before is None else before.state,
+        reported_at=None,
+    )

@@ -1,0 +1,130 @@
+"""A lane: the queue before a partition, and the thread that commits what stands in it."""
+
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from bike_assets.ingest.replay import Writer, newer
+from bike_assets.model.answers import Answer
+from bike_assets.model.errors import BrokerUnavailable
+from bike_assets.model.messages import Poll
+
+log = structlog.get_logger()
+
+QUEUE_ANSWERS = 500
+BATCH_ANSWERS = 200
+_IDLE_S = 0.5
+
+Committed = Callable[[Iterable[tuple[Answer, Poll]]], None]
+
+
+class Lane:
+    """Commits a partition's answers a few times a second, in the order in which they came."""
+
+    def __init__(self, writer: Writer, commit_seconds: float) -> None:
+        self._writer = writer
+        self._commit_s = commit_seconds
+        self._queue: queue.Queue[Answer] = queue.Queue(QUEUE_ANSWERS)
+        self._stopping = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"lane-{writer.partition}", daemon=True)
+        self._committed: Committed = lambda pairs: None
+        self._outcomes: Counter[str] = Counter()
+        self._events = 0
+        self._committed_at: datetime | None = None
+
+    @property
+    def is_full(self) -> bool:
+        return self._queue.qsize() >= QUEUE_ANSWERS // 2
+
+    def start(self, committed: Committed) -> None:
+        """Open the writer and begin; `committed` is called with each batch that is safe."""
+        self._committed = committed
+        self._thread.start()
+
+    def put(self, answer: Answer) -> None:
+        self._queue.put(answer)
+
+    def check(self) -> None:
+        """Raise what ended the lane, if it ended."""
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """Commit what is queued and end; waits a little, for a broker that is down must not hold it."""
+        self._stopping.set()
+        self._thread.join(timeout=5)
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "partition": self._writer.partition,
+            "queued": self._queue.qsize(),
+            "committed_at": self._committed_at and self._committed_at.isoformat(),
+            "events": self._events,
+            "written": dict(self._writer.written),
+            "polls": dict(self._outcomes),
+        }
+
+    def _run(self) -> None:
+        try:
+            self._open()
+            while not (self._stopping.is_set() and self._queue.empty()):
+                batch = self._next_batch()
+                if batch:
+                    self._commit(batch)
+        except BaseException as err:
+            self._error = err
+        finally:
+            self._writer.close()
+
+    def _open(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._writer.open()
+            except BrokerUnavailable as err:
+                log.warning("waiting for Kafka", partition=self._writer.partition, reason=str(err))
+            else:
+                return
+
+    def _next_batch(self) -> list[Answer]:
+        """The answers of the next `commit_seconds`, at most BATCH_ANSWERS."""
+        try:
+            batch = [self._queue.get(timeout=_IDLE_S)]
+        except queue.Empty:
+            return []
+        ends = time.monotonic() + self._commit_s
+        while len(batch) < BATCH_ANSWERS and (left := ends - time.monotonic()) > 0:
+            try:
+                batch.append(self._queue.get(timeout=left))
+            except queue.Empty:
+                break
+        return batch
+
+    def _commit(self, batch: list[Answer]) -> None:
+        is_retried = False
+        while not self._stopping.is_set() or not is_retried:
+            # After a failure only what is newer than the state read back: the commit may have come through.
+            answers = list(newer(self._writer.memories, batch)) if is_retried else batch
+            try:
+                polls = self._writer.write(answers) if answers else []
+            except BrokerUnavailable as err:
+                log.warning("commit failed, taken again", partition=self._writer.partition, reason=str(err))
+                is_retried = True
+                self._open()
+                continue
+            self._count(polls)
+            self._committed(zip(answers, polls, strict=True))
+            return
+
+    def _count(self, polls: list[Poll]) -> None:
+        self._outcomes.update(str(poll.outcome) for poll in polls)
+        self._events += sum(poll.events for poll in polls)
+        self._committed_at = datetime.now(UTC)
+
+

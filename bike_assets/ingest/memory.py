@@ -1,0 +1,183 @@
+"""What is remembered of a system between two polls: all of it can be read back from Kafka."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bike_assets.model.answers import Description
+from bike_assets.model.messages import (
+    StationInformation,
+    StationState,
+    SystemInformation,
+    SystemState,
+)
+from bike_assets.model.readings import Reading, State
+
+
+class Known(NamedTuple):
+    """The last accepted reading of a station and the state it is in.
+
+    `absent_since` and `last_seen_at` are set once it is missing from a good poll.
+    """
+
+    reading: Reading
+    state: State
+    state_since: datetime
+    reported_at: datetime | None
+    absent_since: datetime | None = None
+    last_seen_at: datetime | None = None
+
+
+class Totals:
+    """A system's stations and bikes at its last good poll, kept up by additions and removals."""
+
+    def __init__(self) -> None:
+        self.stations = 0
+        self.states = dict.fromkeys(State, 0)
+        self.bikes = self.docks = self.docks_given = self.ebikes = self.ebikes_given = self.bikes_with_docks = 0
+
+    def count(self, known: Known, sign: int) -> None:
+        """Add (`sign` 1) or take away (-1) one station."""
+        self.stations += sign
+        self.states[known.state] += sign
+        if known.state is State.CLOSED:
+            return
+        bikes, ebikes, docks = known.reading[:3]
+        self.bikes += sign * bikes
+        if docks is not None:
+            self.docks += sign * docks
+            self.docks_given += sign
+            self.bikes_with_docks += sign * bikes
+        if ebikes is not None:
+            self.ebikes += sign * ebikes
+            self.ebikes_given += sign
+
+    def as_columns(self) -> dict[str, int | None]:
+        """The totals of a poll record; docks and e-bikes are null where no open station gives them."""
+        return {
+            "stations": self.stations,
+            "empty": self.states[State.EMPTY],
+            "full": self.states[State.FULL],
+            "closed": self.states[State.CLOSED],
+            "bikes_available": self.bikes,
+            "docks_available": self.docks if self.docks_given else None,
+            "ebikes_available": self.ebikes if self.ebikes_given else None,
+            "bikes_with_docks": self.bikes_with_docks if self.docks_given else None,
+        }
+
+
+@dataclass(slots=True)
+class SystemMemory:
+    """One system. `keys` are those of the last good body, in its order: what the next is compared with.
+
+    They are the only part that is not in Kafka; without them a body is compared station by station.
+    """
+
+    system_id: str
+    observed_at: dict[str, datetime] = field(default_factory=dict)
+    last_good_poll_at: datetime | None = None
+    feed_updated_at: datetime | None = None
+    feed_has_advanced: bool = False
+    electric_types: frozenset[str] | None = None
+    is_shared_feed: bool = False
+    stations: dict[str, Known] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+    descriptions: dict[str, Description] = field(default_factory=dict)
+    information: SystemInformation | None = None
+    keys: list[tuple[Any, ...]] | None = None
+    totals: Totals = field(default_factory=Totals)
+
+    def remember(self, station_id: str, known: Known) -> None:
+        """Put a station into its new state, and the totals with it."""
+        self._uncount(station_id)
+        self.stations[station_id] = known
+        if known.absent_since is None:
+            self.absent.discard(station_id)
+            self.totals.count(known, 1)
+        else:
+            self.absent.add(station_id)
+
+    def forget(self, station_id: str) -> None:
+        """A station that has been absent for so long that it is reported no more."""
+        self._uncount(station_id)
+        del self.stations[station_id]
+        self.absent.discard(station_id)
+
+    def _uncount(self, station_id: str) -> None:
+        before = self.stations.get(station_id)
+        if before is not None and before.absent_since is None:
+            self.totals.count(before, -1)
+
+    def as_state(self) -> SystemState:
+        """What goes into `station_state` for the system itself."""
+        return SystemState(
+            system_id=self.system_id,
+            observed_at=dict(self.observed_at),
+            last_good_poll_at=self.last_good_poll_at,
+            feed_updated_at=self.feed_updated_at,
+            feed_has_advanced=self.feed_has_advanced,
+            electric_types=None if self.electric_types is None else sorted(self.electric_types),
+            is_shared_feed=self.is_shared_feed,
+        )
+
+
+def station_state(system_id: str, station_id: str, known: Known, changed_at: datetime) -> StationState:
+    """What goes into `station_state` for a station."""
+    return StationState(
+        system_id=system_id,
+        station_id=station_id,
+        changed_at=changed_at,
+        **known.reading._asdict(),
+        state=known.state,
+        state_since=known.state_since,
+        reported_at=known.reported_at,
+        absent_since=known.absent_since,
+        last_seen_at=known.last_seen_at,
+    )
+
+
+class Memories(dict[str, SystemMemory]):
+    """The memories of one partition's systems, made at first use."""
+
+    def __missing__(self, system_id: str) -> SystemMemory:
+        memory = self[system_id] = SystemMemory(system_id)
+        return memory
+
+
+def recall(
+    states: Iterable[StationState | SystemState],
+    stations: Iterable[StationInformation],
+    systems: Iterable[SystemInformation],
+) -> Memories:
+    """The memories that the newest messages of `station_state` and the two information topics make."""
+    memories = Memories()
+    for state in states:
+        memory = memories[state.system_id]
+        if isinstance(state, StationState):
+            memory.remember(state.station_id, _known(state))
+        else:
+            for name in ("observed_at", "last_good_poll_at", "feed_updated_at", "feed_has_advanced",
+                         "is_shared_feed"):
+                setattr(memory, name, getattr(state, name))
+            memory.electric_types = None if state.electric_types is None else frozenset(state.electric_types)
+    for info in stations:
+        fields = msgspec.structs.asdict(info)
+        own = {name: fields[name] for name in Description.__dataclass_fields__}
+        memories[info.system_id].descriptions[info.station_id] = Description(**own)
+    for system in systems:
+        memories[system.system_id].information = system
+    return memories
+
+
+def _known(state: StationState) -> Known:
+    return Known(
+        Reading(*(getattr(state, name) for name in Reading._fields)),
+        state.state,
+        state.state_since,
+        state.reported_at,
+        state.absent_since,
+        state.last_seen_at,
+    )

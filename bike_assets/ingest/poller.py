@@ -1,0 +1,164 @@
+"""The poller: asks each source when its time has come, and hands the answers to their writers."""
+
+import heapq
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import structlog
+
+from bike_assets.ingest.asking import SourceAsker
+from bike_assets.ingest.lanes import Lane
+from bike_assets.ingest.raw import RawStore
+from bike_assets.ingest.routing import parts
+from bike_assets.model.answers import Answer
+from bike_assets.model.messages import Poll
+from bike_assets.model.topics import partition_of
+
+log = structlog.get_logger()
+
+HEARTBEAT_S = 1.0
+JITTER = 0.05
+"""By how much of its interval a poll may come early or late, so that systems do not march in step."""
+
+
+@dataclass(order=True, slots=True)
+class _Due:
+    at: float
+    order: int
+    asker: SourceAsker
+
+
+class Poller:
+    """Plans, fetches in a pool of threads, and routes; one lane a partition commits.
+
+    A source has at most one fetch under way. A full lane holds back the sources that write to it, so
+    that a broker that is down costs polls and never memory.
+    """
+
+    def __init__(
+        self,
+        askers: Sequence[SourceAsker],
+        lanes: Sequence[Lane],
+        raw: RawStore,
+        threads: int,
+        heartbeat: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self._askers = askers
+        self._lanes = lanes
+        self._raw = raw
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
+        self._heartbeat = heartbeat
+        self._order = count()
+        self._answers = 0
+        self._plan: list[_Due] = []
+        self._wake = threading.Condition()
+        self._waiting: dict[str, Future[list[Poll]]] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Poll until `stop`, or until a lane ended: its error is raised."""
+        for lane in self._lanes:
+            lane.start(self._committed)
+        for asker in self._askers:
+            self._schedule(asker, time.monotonic() + random.uniform(0, asker.first_within_s))  # noqa: S311
+        try:
+            while not stop.is_set():
+                for lane in self._lanes:
+                    lane.check()
+                self._heartbeat(self.report())
+                self._poll_due(time.monotonic() + HEARTBEAT_S)
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for lane in self._lanes:
+                lane.stop()
+
+    def poll_now(self, system_id: str, timeout_s: float) -> list[Poll]:
+        """Ask a system's source at once and wait for the commit. Raises KeyError, TimeoutError."""
+        asker = next((asker for asker in self._askers if system_id in asker.system_ids), None)
+        if asker is None:
+            raise KeyError(system_id)
+        future: Future[list[Poll]] = Future()
+        self._waiting[system_id] = future
+        with self._wake:
+            self._plan = [due for due in self._plan if due.asker is not asker]
+            heapq.heapify(self._plan)
+        self._schedule(asker, 0.0)
+        return future.result(timeout_s)
+
+    def report(self) -> dict[str, Any]:
+        """What the heartbeat says."""
+        lanes = [lane.report() for lane in self._lanes]
+        rows = Counter({"raw/answers": self._answers})
+        for lane in lanes:
+            rows.update({f"topics/{topic}": count for topic, count in lane["written"].items()})
+        return {
+            "rows": rows,
+            "systems": sum(len(asker.system_ids) for asker in self._askers),
+            "raw_dropped": self._raw.dropped,
+            "lanes": lanes,
+        }
+
+    def _schedule(self, asker: SourceAsker, at: float) -> None:
+        with self._wake:
+            heapq.heappush(self._plan, _Due(at, next(self._order), asker))
+            self._wake.notify()
+
+    def _poll_due(self, until: float) -> None:
+        """Start the polls that become due before `until`."""
+        while (now := time.monotonic()) < until:
+            with self._wake:
+                if not self._plan or self._plan[0].at > now:
+                    next_at = self._plan[0].at if self._plan else until
+                    self._wake.wait(max(min(next_at, until) - now, 0.001))
+                    continue
+                due = heapq.heappop(self._plan)
+            if self._is_held_back(due.asker):
+                self._schedule(due.asker, now + HEARTBEAT_S)
+            else:
+                self._pool.submit(self._poll, due.asker)
+
+    def _is_held_back(self, asker: SourceAsker) -> bool:
+        return any(self._lane(system_id).is_full for system_id in asker.system_ids)
+
+    def _poll(self, asker: SourceAsker) -> None:
+        started = time.monotonic()
+        interval = asker.poll_seconds
+        try:
+            for answer in asker.ask():
+                self._raw.keep(answer)
+                self._answers += 1
+                self._route(answer, asker)
+            interval = asker.poll_seconds  # a feed's ttl may have raised it
+        except Exception:
+            # The pool would keep it to itself; the source must be asked again whatever happened.
+            log.exception("poll failed", systems=sorted(asker.system_ids)[:3])
+        finally:
+            spread = random.uniform(-JITTER, JITTER) * interval  # noqa: S311
+            self._schedule(asker, max(started + interval + spread, time.monotonic()))
+
+    def _route(self, answer: Answer, asker: SourceAsker) -> None:
+        for part in parts(answer, asker.expected):
+            self._lane(part.system_id).put(part)
+
+    def _lane(self, system_id: str) -> Lane:
+        return self._lanes[partition_of(system_id, len(self._lanes))]
+
+    def _committed(self, pairs: Iterable[tuple[Answer, Poll]]) -> None:
+        """Called by a lane after its commit."""
+        by_system: dict[str, list[Poll]] = {}
+        for answer, poll in pairs:
+            by_system.setdefault(poll.system_id, []).append(poll)
+            for asker in self._askers:
+                if poll.system_id in asker.system_ids:
+                    asker.committed(answer, poll)
+        for system_id, polls in by_system.items():
+            is_answered = any(poll.feed == "station_status" for poll in polls)
+            waiting = self._waiting.pop(system_id, None) if is_answered else None
+            if waiting is not None and not waiting.done():
+                waiting.set_result(polls)

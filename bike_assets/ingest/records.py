@@ -1,0 +1,243 @@
+"""One answer becomes one atom: its events, poll record, rejections and new state, as Kafka records."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from bike_assets.ingest.detect import Detected, describe, detect, detect_unmodified
+from bike_assets.ingest.memory import SystemMemory, station_state
+from bike_assets.ingest.profiles import Profile, system_information
+from bike_assets.model import topics
+from bike_assets.model.answers import (
+    Answer,
+    DiscoveryPoll,
+    InformationPoll,
+    Parsed,
+    RejectedRow,
+    StationPoll,
+    SystemPoll,
+    TypesPoll,
+)
+from bike_assets.model.constants import MAX_GAP
+from bike_assets.model.errors import FeedMalformed
+from bike_assets.model.messages import Outcome, Poll, Rejection
+from bike_assets.model.topics import Topic, station_key
+from bike_assets.sources.reading import feed_name, read
+
+STATUS_FEED = "station_status"
+PAYLOAD_CHARACTERS = 10_000
+GOOD = frozenset({Outcome.OK, Outcome.NOT_MODIFIED})
+
+_OF_ROWS = (StationPoll, InformationPoll, TypesPoll)
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Record(NamedTuple):
+    """A Kafka record to be: a value of None forgets its key."""
+
+    topic: Topic
+    key: str
+    value: bytes | None
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What an answer turned out to be, before anything is made of it."""
+
+    outcome: Outcome
+    error: str | None = None
+    parsed: Parsed | None = None
+    rejected: list[RejectedRow] = field(default_factory=list)
+    rows_in: int = 0
+    feed_updated_at: datetime | None = None
+
+
+class Atom(NamedTuple):
+    """All that one answer writes, and its poll record for whoever asked."""
+
+    poll: Poll
+    records: list[Record]
+
+
+def take(memory: SystemMemory, answer: Answer, profile: Profile) -> Atom:
+    """Judge an answer, move the memory on, and give the records to commit together."""
+    feed = feed_name(answer.feed)
+    verdict = judge(memory, feed, answer)
+    found = Detected()
+    if verdict.outcome in GOOD:
+        found = _follow(memory, feed, answer, verdict)
+    if verdict.outcome is not Outcome.OUT_OF_ORDER:
+        memory.observed_at[feed] = answer.fetched_at
+    poll = _poll_record(memory, feed, answer, verdict, found)
+    records = [*_events(memory, found, answer.fetched_at)]
+    records += _rejections(memory.system_id, feed, answer, verdict.rejected)
+    if verdict.outcome is Outcome.OK:
+        records += _system(memory, feed, verdict.parsed, answer.fetched_at, profile)
+    records.append(Record(topics.POLLS, memory.system_id, _encode(poll)))
+    if verdict.outcome is not Outcome.OUT_OF_ORDER:
+        records.append(Record(topics.STATION_STATE, memory.system_id, _encode(memory.as_state())))
+    return Atom(poll, records)
+
+
+def judge(memory: SystemMemory, feed: str, answer: Answer) -> Verdict:
+    """The outcome of an answer, without touching the memory."""
+    last = memory.observed_at.get(feed)
+    if last is not None and answer.fetched_at <= last:
+        return Verdict(Outcome.OUT_OF_ORDER, f"not newer than the poll before it ({last.isoformat()})")
+    if answer.failure is not None:
+        return Verdict(answer.failure, answer.error)
+    if answer.http_status == 304:
+        return _judge_unmodified(memory, feed, answer.fetched_at)
+    if answer.http_status is not None and not 200 <= answer.http_status < 300:
+        return Verdict(Outcome.HTTP_ERROR, answer.error or f"status {answer.http_status}")
+    try:
+        parsed = read(answer, memory.electric_types)
+    except FeedMalformed as err:
+        body = RejectedRow(-1, err.reason, answer.body or b"")
+        return Verdict(Outcome.INVALID, err.reason, rejected=[body])
+    return _judge_parsed(memory, answer.fetched_at, parsed)
+
+
+def _judge_unmodified(memory: SystemMemory, feed: str, at: datetime) -> Verdict:
+    if feed not in memory.observed_at or (feed == STATUS_FEED and memory.last_good_poll_at is None):
+        return Verdict(Outcome.INVALID, "not modified, but nothing was known")
+    if feed != STATUS_FEED:
+        return Verdict(Outcome.NOT_MODIFIED)
+    error = _staleness(memory, memory.feed_updated_at, at)
+    outcome = Outcome.STALE if error else Outcome.NOT_MODIFIED
+    return Verdict(outcome, error, feed_updated_at=memory.feed_updated_at)
+
+
+def _judge_parsed(memory: SystemMemory, at: datetime, parsed: Parsed) -> Verdict:
+    rejected = list(parsed.rejected) if isinstance(parsed, _OF_ROWS) else []
+    updated_at = None if isinstance(parsed, DiscoveryPoll) else parsed.feed_updated_at
+    verdict = Verdict(Outcome.OK, None, parsed, rejected, _accepted(parsed) + len(rejected), updated_at)
+    if isinstance(parsed, StationPoll):
+        if not parsed.keys and memory.stations:
+            return replace(verdict, outcome=Outcome.INVALID, error="no accepted row where stations are known")
+        error = _staleness(memory, parsed.feed_updated_at, at)
+        if error:
+            return replace(verdict, outcome=Outcome.STALE, error=error)
+    return verdict
+
+
+def _accepted(parsed: Parsed) -> int:
+    match parsed:
+        case StationPoll():
+            return len(parsed.keys)
+        case InformationPoll():
+            return len(parsed.descriptions)
+        case TypesPoll():
+            return parsed.rows
+        case DiscoveryPoll(urls=urls):
+            return len(urls)
+        case SystemPoll():
+            return 1
+
+
+def _staleness(memory: SystemMemory, updated_at: datetime | None, at: datetime) -> str | None:
+    """Why a body is stale: older than the last good one, or behind after it used to advance."""
+    if updated_at is None:
+        return None
+    if memory.feed_updated_at is not None and updated_at < memory.feed_updated_at:
+        return f"older than the body before it ({memory.feed_updated_at.isoformat()})"
+    if memory.feed_has_advanced and at - updated_at > MAX_GAP:
+        return f"its own time stands still at {updated_at.isoformat()}"
+    return None
+
+
+def _follow(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict) -> Detected:
+    """Move the memory on to a good answer."""
+    at = answer.fetched_at
+    match verdict.parsed:
+        case StationPoll() as poll:
+            _follow_time(memory, poll.feed_updated_at)
+            memory.is_shared_feed = answer.is_shared
+            return detect(memory, poll, at)
+        case InformationPoll(descriptions=descriptions):
+            return Detected(information=describe(memory, descriptions.items(), at))
+        case TypesPoll(electric_types=types):
+            if memory.electric_types != frozenset(types):
+                memory.electric_types = frozenset(types)
+                memory.keys = None  # equal keys now mean other readings
+        case None if feed == STATUS_FEED:
+            return detect_unmodified(memory, at)
+    return Detected()
+
+
+def _follow_time(memory: SystemMemory, updated_at: datetime | None) -> None:
+    before = memory.feed_updated_at
+    if before is not None and updated_at is not None and updated_at > before:
+        memory.feed_has_advanced = True
+    memory.feed_updated_at = updated_at
+
+
+def _poll_record(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict, found: Detected) -> Poll:
+    is_status = feed == STATUS_FEED
+    totals = memory.totals.as_columns()
+    if not (is_status and verdict.outcome in GOOD):
+        totals = dict.fromkeys(totals)
+    return Poll(
+        system_id=memory.system_id,
+        feed=feed,
+        fetched_at=answer.fetched_at,
+        request_id=answer.request_id,
+        outcome=verdict.outcome,
+        http_status=answer.http_status,
+        seconds=answer.seconds,
+        bytes=None if answer.body is None else len(answer.body),
+        rows_in=verdict.rows_in,
+        rows_accepted=verdict.rows_in - sum(row.row_index >= 0 for row in verdict.rejected),
+        rows_rejected=sum(row.row_index >= 0 for row in verdict.rejected),
+        events=len(found.events) if is_status else len(found.information),
+        feed_updated_at=verdict.feed_updated_at,
+        error=verdict.error,
+        **totals,
+    )
+
+
+def _events(memory: SystemMemory, found: Detected, at: datetime) -> Iterable[Record]:
+    system_id = memory.system_id
+    prefix = station_key(system_id, "")
+    for event in found.events:
+        yield Record(topics.STATION_STATUS, prefix + event.station_id, _encode(event))
+    for information in found.information:
+        yield Record(topics.STATION_INFORMATION, prefix + information.station_id, _encode(information))
+    for station_id in found.touched:
+        state = station_state(system_id, station_id, memory.stations[station_id], at)
+        yield Record(topics.STATION_STATE, prefix + station_id, _encode(state))
+    for station_id in found.forgotten:
+        yield Record(topics.STATION_STATE, prefix + station_id, None)
+
+
+def _rejections(
+    system_id: str, feed: str, answer: Answer, rejected: Iterable[RejectedRow]
+) -> Iterable[Record]:
+    for row in rejected:
+        payload = row.payload.decode("utf-8", "replace")[:PAYLOAD_CHARACTERS]
+        rejection = Rejection(
+            system_id=system_id,
+            feed=feed,
+            fetched_at=answer.fetched_at,
+            row_index=row.row_index,
+            reason=row.reason,
+            payload=payload,
+        )
+        yield Record(topics.REJECTIONS, system_id, _encode(rejection))
+
+
+def _system(
+    memory: SystemMemory, feed: str, parsed: Parsed | None, at: datetime, profile: Profile
+) -> Iterable[Record]:
+    """What the system is, where that is new: told by its feed, or first seen by a good poll of stations."""
+    told = parsed if isinstance(parsed, SystemPoll) else None
+    if told is None and feed != STATUS_FEED:
+        return
+    information = system_information(memory, told, profile, at)
+    if information is not None:
+        memory.information = information
+        yield Record(topics.SYSTEM_INFORMATION, memory.system_id, _encode(information))

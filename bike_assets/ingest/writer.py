@@ -1,0 +1,193 @@
+"""The one writer of a partition: whole answers into Kafka, each in one transaction or not at all."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+import structlog
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+from bike_assets.ingest.memory import Memories, recall
+from bike_assets.ingest.profiles import Profile
+from bike_assets.ingest.records import Atom, Record, take
+from bike_assets.model import topics
+from bike_assets.model.answers import Answer
+from bike_assets.model.errors import BrokerUnavailable, Fenced
+from bike_assets.model.messages import Poll, StationInformation, StationState, SystemInformation, SystemState
+
+log = structlog.get_logger()
+KAFKA_LOG = logging.getLogger("bike_assets.kafka")
+
+ANSWER_S = 30.0
+"""How long the broker may take to answer before the poller says so and tries again."""
+
+_PRODUCER: dict[str, Any] = {
+    "enable.idempotence": True,
+    "transaction.timeout.ms": 60_000,
+    "compression.type": "lz4",
+    "linger.ms": 5,
+    # The transaction bounds what is under way; a limit on messages would only split a keyframe poll.
+    "queue.buffering.max.messages": 0,
+    "queue.buffering.max.kbytes": 1_048_576,
+}
+
+ProfileOf = Callable[[str], Profile]
+
+
+class PartitionWriter:
+    """Holds a partition: its memories, and the transactional producer `poll-<partition>`.
+
+    Opening it fences whoever wrote the partition before, then reads what that one had committed. A
+    transaction that fails takes the memories with it: they are read back, and the answers taken again.
+    """
+
+    def __init__(self, bootstrap_servers: str, partition: int, profile_of: ProfileOf) -> None:
+        self._servers = bootstrap_servers
+        self.partition = partition
+        self._profile_of = profile_of
+        self.memories = Memories()
+        self.written: Counter[str] = Counter()
+        self._producer: Producer | None = None
+
+    def open(self) -> None:
+        """Fence, then recall. Raises BrokerUnavailable where the broker does not answer."""
+        self._producer = Producer(
+            {
+                **_PRODUCER,
+                "bootstrap.servers": self._servers,
+                "transactional.id": f"poll-{self.partition}",
+                "logger": KAFKA_LOG,
+            }
+        )
+        try:
+            self._producer.init_transactions(ANSWER_S)
+            self.memories = read_memories(self._servers, self.partition)
+        except KafkaException as err:
+            raise BrokerUnavailable(f"Kafka at {self._servers} does not answer: {_words(err)}.") from None
+
+    def write(self, answers: Sequence[Answer]) -> list[Poll]:
+        """Commit the answers in one transaction and give their poll records.
+
+        Raises Fenced when another writer took over, BrokerUnavailable when the commit was not
+        confirmed; either way nothing of it can be read and `open` must come first again.
+        """
+        atoms = [self._take(answer) for answer in answers]
+        try:
+            self._commit([record for atom in atoms for record in atom.records])
+            self.written.update(record.topic.name for atom in atoms for record in atom.records)
+        except KafkaException as err:
+            self.close()
+            if err.args[0].code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH):  # noqa: SLF001
+                raise Fenced(f"Another writer took partition {self.partition} over.") from None
+            raise BrokerUnavailable(f"Kafka did not commit: {_words(err)}.") from None
+        return [atom.poll for atom in atoms]
+
+    def close(self) -> None:
+        """Let go of the producer; what it had not committed is aborted by whoever opens next."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None
+        self.memories = Memories()
+
+    def _take(self, answer: Answer) -> Atom:
+        return take(self.memories[answer.system_id], answer, self._profile_of(answer.system_id))
+
+    def _commit(self, records: list[Record]) -> None:
+        if self._producer is None:
+            raise BrokerUnavailable("The writer is not open.")
+        self._producer.begin_transaction()
+        for topic, group in groupby(sorted(records, key=_topic_name), key=_topic_name):
+            messages = [{"key": record.key, "value": record.value} for record in group]
+            queued = self._producer.produce_batch(topic, messages, self.partition)
+            if queued != len(messages):
+                failed = next(message["_error"] for message in messages if "_error" in message)
+                raise KafkaException(failed)
+        self._commit_patiently(self._producer)
+
+    def _commit_patiently(self, producer: Producer) -> None:
+        """Ask again while the broker may still say yes: only its answer tells what was stored."""
+        while True:
+            try:
+                producer.commit_transaction(ANSWER_S)
+                return
+            except KafkaException as err:
+                if not err.args[0].retriable():
+                    raise
+                log.warning("Kafka is slow to commit", partition=self.partition, reason=_words(err))
+
+
+def _topic_name(record: Record) -> str:
+    return record.topic.name
+
+
+_REMEMBERED = (topics.STATION_STATE, topics.STATION_INFORMATION, topics.SYSTEM_INFORMATION)
+
+
+def read_memories(bootstrap_servers: str, partition: int) -> Memories:
+    """What the partition's systems were at the last commit, from the compacted topics to their ends."""
+    newest: dict[str, dict[str, bytes]] = {topic.name: {} for topic in _REMEMBERED}
+    for message in _read_to_end(bootstrap_servers, [*newest], partition):
+        values = newest[message.topic() or ""]
+        key, value = (message.key() or b"").decode(), message.value()
+        if value is None:
+            values.pop(key, None)
+        else:
+            values[key] = value
+    states, stations, systems = newest.values()
+    return recall(
+        (_decode_state(key, value) for key, value in states.items()),
+        (msgspec.json.decode(value, type=StationInformation) for value in stations.values()),
+        (msgspec.json.decode(value, type=SystemInformation) for value in systems.values()),
+    )
+
+
+def _decode_state(key: str, value: bytes) -> StationState | SystemState:
+    if "/" in key:
+        return msgspec.json.decode(value, type=StationState)
+    return msgspec.json.decode(value, type=SystemState)
+
+
+def _read_to_end(bootstrap_servers: str, names: Sequence[str], partition: int) -> Iterable[Message]:
+    """All committed messages of the topics' partition, each topic in its order."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "bike-recall",  # named because librdkafka wants one; nothing is committed to it
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,  # an end is told only after this wait
+            "logger": KAFKA_LOG,
+        }
+    )
+    unread = set(names)
+    try:
+        consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for name in names])
+        while unread:
+            message = consumer.poll(ANSWER_S)
+            if message is None:
+                raise BrokerUnavailable(f"Kafka did not give {min(unread)} to its end within {ANSWER_S:.0f} s.")
+            error = message.error()
+            if error is None:
+                yield message
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                unread.discard(message.topic() or "")
+            else:
+                raise KafkaException(error)
+    finally:
+        consumer.close()
+
+
+def _words(err: KafkaException) -> str:
+    return str(err.args[0].str())

@@ -1,0 +1,105 @@
+"""The lake as DuckDB sees it: every table a view under its name, in a database in memory.
+
+Nothing is served from a DuckDB file: one that a process writes cannot be opened by another.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from bike_assets.lake.tables import arrow_schema, open_table, table_path
+from bike_assets.model.constants import MAX_GAP
+from bike_assets.model.errors import WrongQuery
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES, Table
+
+_DUCK = {"string": "VARCHAR", "timestamp": "TIMESTAMPTZ", "date": "DATE", "int": "INTEGER",
+         "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}
+
+_READING = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
+
+
+def connect(lake: Path) -> duckdb.DuckDBPyConnection:
+    """A connection with all tables as they are now; a table that nobody has made yet is empty."""
+    con = duckdb.connect()
+    con.load_extension("icu")  # linked in, but not loaded; time zones need it
+    con.execute("SET TimeZone = 'UTC'")
+    for table in TABLES:
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {table.path[0]}")
+        if (table_path(lake, table) / "_delta_log").exists():
+            _view(con, table, open_table(lake, table))
+        else:
+            _empty(con, table)
+    _live_station_status(con)
+    return con
+
+
+def connect_read_only(lake: Path) -> duckdb.DuckDBPyConnection:
+    """For questions of people: nothing outside the lake's views can be read, and nothing written."""
+    con = connect(lake)
+    con.execute("SET allowed_directories = [$1]", [str(lake)])
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    return con
+
+
+def _view(con: duckdb.DuckDBPyConnection, table: Table, delta: DeltaTable) -> None:
+    files = delta.file_uris()
+    if not files:
+        _empty(con, table)
+        return
+    relation = con.read_parquet(files, hive_partitioning=bool(table.partitioned_by), union_by_name=True)
+    casts = [duckdb.ColumnExpression(c.name).cast(_DUCK[c.type]).alias(c.name) for c in table.columns]
+    con.execute(f"CREATE VIEW {table.name} AS {relation.select(*casts).sql_query()}")
+
+
+def _empty(con: duckdb.DuckDBPyConnection, table: Table) -> None:
+    con.register("no_rows", pa.Table.from_pylist([], arrow_schema(table)))
+    con.execute(f"CREATE TABLE {table.name} AS FROM no_rows")
+    con.unregister("no_rows")
+
+
+def _live_station_status(con: duckdb.DuckDBPyConnection) -> None:
+    """`live.station_status`: the latest event of each station, unknown where nobody has looked since."""
+    con.execute(
+        f"""
+        CREATE VIEW live.station_status AS
+        WITH good AS (
+            SELECT system_id, max(fetched_at) AS last_good_poll_at
+            FROM {EVENTS_POLLS.name}
+            WHERE feed = 'station_status' AND outcome IN ('ok', 'not_modified')
+            GROUP BY system_id)
+        SELECT latest.* REPLACE (
+            CASE WHEN good.last_good_poll_at >= now() - to_seconds({MAX_GAP.total_seconds():.0f})
+                 THEN latest.state ELSE 'unknown' END AS state)
+        FROM (SELECT * FROM {EVENTS_STATION_STATUS.name}
+              QUALIFY row_number() OVER (PARTITION BY system_id, station_id ORDER BY observed_at DESC) = 1
+             ) AS latest
+        LEFT JOIN good USING (system_id)
+        """
+    )
+
+
+class Answered(NamedTuple):
+    """What a question gave."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+def ask(lake: Path, query: str) -> Answered:
+    """Answer a person's question over the lake's views. Raises WrongQuery with what DuckDB says of it.
+
+    Only statements that read are let through: DuckDB would allow COPY to write into the lake itself.
+    """
+    con = connect_read_only(lake)
+    try:
+        statements = con.extract_statements(query)
+        if any(statement.type not in _READING for statement in statements):
+            raise WrongQuery("The tables can only be read here: SELECT, FROM, WITH, DESCRIBE, SHOW, EXPLAIN.")
+        result = con.execute(query)
+        return Answered([column[0] for column in result.description or []], result.fetchall())
+    except duckdb.Error as err:
+        raise WrongQuery(f"DuckDB cannot answer this: {err}") from None

@@ -1,0 +1,62 @@
+"""The lake's Delta tables: made from the model, and looked at without a JVM."""
+
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.schema import Schema
+
+from bike_assets.model.errors import LakeBroken
+from bike_assets.model.tables import Column, ColumnType, Table
+
+_ARROW: dict[ColumnType, pa.DataType] = {
+    "string": pa.string(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "date": pa.date32(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+}
+
+
+def table_path(lake: Path, table: Table) -> Path:
+    """Where a table lives: `<lake>/<schema>/<table>`."""
+    return lake.joinpath(*table.path)
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The table's schema as Arrow's, descriptions as the comments that Delta keeps."""
+    return pa.schema([_arrow_field(column) for column in table.columns])
+
+
+def _arrow_field(column: Column) -> pa.Field:
+    # Never NOT NULL: Spark could not then write a column that it believes nullable; a check holds it.
+    return pa.field(column.name, _ARROW[column.type], metadata={"comment": column.description})
+
+
+def ensure_table(lake: Path, table: Table) -> None:
+    """Make the table where it is missing, empty, with the features that the model fixes."""
+    path = table_path(lake, table)
+    if (path / "_delta_log").exists():
+        return
+    DeltaTable.create(
+        str(path),
+        Schema.from_arrow(arrow_schema(table)),
+        mode="ignore",
+        partition_by=list(table.partitioned_by),
+        name=table.name,
+        description=table.description,
+        configuration=table.properties,
+    )
+
+
+def open_table(lake: Path, table: Table) -> DeltaTable:
+    """The table at its newest version. Raises LakeBroken naming it."""
+    try:
+        return DeltaTable(str(table_path(lake, table)))
+    except TableNotFoundError:
+        raise LakeBroken(f"{table.name} does not exist yet; `bike drain` makes it.") from None
+    except (DeltaError, OSError) as err:
+        raise LakeBroken(f"{table.name} cannot be read: {err}.") from None

@@ -1,0 +1,1 @@
+"""What runs on this machine: Java, jars, the broker, and the processes that `bike up` keeps alive."""

@@ -1,0 +1,49 @@
+"""The demo: both real recordings up to now, then two simulated cities that go on where they end."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from bike_assets.settings import Settings
+
+POLL_SECONDS = 5
+TRIGGER_SECONDS = 5
+
+_SOURCES = """\
+# Written by `bike up --demo`: both systems are served by the simulator.
+
+[[systems]]
+kind = "jcdecaux"
+version = 1
+contract = "besancon"
+poll_seconds = {poll_seconds}
+
+[[systems]]
+kind = "gbfs"
+system_id = "oslobysykkel"
+url = "http://127.0.0.1:{port}/gbfs/oslobysykkel/gbfs.json"
+timezone = "Europe/Oslo"
+poll_seconds = {poll_seconds}
+"""
+
+
+def demo_settings(settings: Settings) -> Settings:
+    """The settings, with the simulator as the only source and batches often enough to watch."""
+    sources = settings.run / "demo-sources.toml"
+    sources.parent.mkdir(parents=True, exist_ok=True)
+    sources.write_text(_SOURCES.format(port=settings.simulator_port, poll_seconds=POLL_SECONDS))
+    return settings.model_copy(
+        update={
+            "sources": Path(sources),
+            "jcdecaux_url": f"http://127.0.0.1:{settings.simulator_port}",
+            "jcdecaux_key": SecretStr("the-simulator-takes-any"),
+            "trigger_seconds": TRIGGER_SECONDS,
+        }
+    )
+
+
+def is_empty(bootstrap_servers: str) -> bool:
+    """Whether nothing was ever polled or replayed here."""
+    from bike_assets.stream.offsets import end_offsets
+
+    return all(end == 0 for end in end_offsets(bootstrap_servers)["polls"].values())

@@ -1,0 +1,57 @@
+"""What runs in this home, as its heartbeats and its supervisor say."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bike_assets import services
+from bike_assets.heartbeats import Heartbeat, read_heartbeat
+from bike_assets.local.supervision import Supervision
+from bike_assets.settings import Settings
+
+BEATING = (services.POLLER, services.STREAM, services.PAGE)
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    """Each service with its state and what its heartbeat says."""
+    states = Supervision(settings.home).states()
+    names = sorted({*(states or {}), *BEATING})
+    found = [_service(settings, name, (states or {}).get(name)) for name in names]
+    summary = (
+        f"page {services.page_url(settings)}  Dagster {services.dagster_url(settings)}"
+        if states
+        else "Nothing supervised runs here; `bike up` starts everything."
+    )
+    return {"home": str(settings.home), "is_up": states is not None, "services": found, "summary": summary}
+
+
+def _service(settings: Settings, name: str, state: str | None) -> dict[str, Any]:
+    beat = read_heartbeat(settings.run, name) if name in BEATING else None
+    return {
+        "name": name,
+        "state": (state or "not supervised").lower(),
+        "heartbeat_age_s": None if beat is None else round(beat.age_s(datetime.now(UTC)), 1),
+        "says": "" if beat is None else _says(beat),
+    }
+
+
+def _says(beat: Heartbeat) -> str:
+    match beat.service:
+        case services.POLLER:
+            lanes = beat.details.get("lanes", [])
+            outcomes: dict[str, int] = {}
+            for lane in lanes:
+                for outcome, count in lane["polls"].items():
+                    outcomes[outcome] = outcomes.get(outcome, 0) + count
+            polls = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "none yet"
+            return f"{beat.details.get('systems', 0)} systems; polls: {polls}"
+        case services.STREAM:
+            queries = beat.details.get("queries", {})
+            return "; ".join(f"{name} {_query(query)}" for name, query in queries.items())
+        case _:
+            return ""
+
+
+def _query(query: dict[str, Any]) -> str:
+    if query["state"] != "running":
+        return f"{query['state']}: {query.get('reason')}"
+    return f"last batch {query.get('rows', 0)} rows in {query.get('seconds', 0)} s"

@@ -1,0 +1,180 @@
+"""The supervisor that keeps the services alive: its configuration, its start, its end, what it says.
+
+Exits are restarted by supervisor itself; a service that hangs is found by its heartbeat (watchdog.py).
+"""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from configparser import ConfigParser
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from xmlrpc.client import Fault, ServerProxy
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+from bike_assets.model.errors import ServiceNotReady
+
+MARK = "BIKE_SUPERVISED_HOME"
+"""In the environment of all that a supervisor of ours starts: how its leftovers are known."""
+
+START_S = 20.0
+STOP_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A service as supervisor starts it."""
+
+    name: str
+    command: Sequence[str]
+    starts_at_once: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_s: int = 10
+    final_exits: Sequence[int] = (0,)
+
+
+class Supervision:
+    """One supervisor for one home."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._config = home / "run" / "supervisord.conf"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> Path:
+        """In the temporary directory: a socket's path may have 100 characters, a home's more."""
+        name = hashlib.sha256(str(self._home).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"bike-{os.getuid()}-{name}.sock"
+
+    def start(self, programs: Sequence[Program]) -> None:
+        """Write the configuration, start the supervisor, wait until it answers."""
+        self._config.parent.mkdir(parents=True, exist_ok=True)
+        (self._home / "logs").mkdir(parents=True, exist_ok=True)
+        with self._config.open("w") as file:
+            self._configuration(programs).write(file)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {MARK: str(self._home)},
+            start_new_session=True,  # Ctrl-C is for us: we end the services in order
+        )
+        ends = time.monotonic() + START_S
+        while self.states() is None:
+            if time.monotonic() > ends or self._process.poll() is not None:
+                raise ServiceNotReady(f"The supervisor did not start; see {self._home / 'logs'}.")
+            time.sleep(0.1)
+
+    def start_program(self, name: str) -> None:
+        self._call("startProcess", name, False)
+
+    def states(self) -> dict[str, str] | None:
+        """Each program's state in supervisor's words; None where no supervisor answers."""
+        try:
+            infos = cast("list[dict[str, Any]]", self._call("getAllProcessInfo"))
+        except OSError:
+            return None
+        return {info["name"]: info["statename"] for info in infos}
+
+    def stop(self) -> None:
+        """End all services and the supervisor, and wait until they are gone."""
+        left = leftovers(self._home)
+        with suppress(OSError, Fault):  # gone already, or going: what counts is who is left
+            self._call("shutdown")
+        psutil.wait_procs(left, timeout=STOP_S)
+        reap(self._home)
+        if self._process is not None:
+            self._process.wait()
+        self.socket.unlink(missing_ok=True)
+
+    def _call(self, method: str, *arguments: object) -> object:
+        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
+        with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+            return getattr(proxy.supervisor, method)(*arguments)
+
+    def _configuration(self, programs: Sequence[Program]) -> ConfigParser:
+        logs = self._home / "logs"
+        config = ConfigParser(interpolation=None)
+        config["supervisord"] = {
+            "nodaemon": "true",
+            "logfile": f"{logs / 'supervisord.log'}",
+            "logfile_maxbytes": "5MB",
+            "logfile_backups": "1",
+            "pidfile": f"{self._home / 'run' / 'supervisord.pid'}",
+            "silent": "true",
+        }
+        config["unix_http_server"] = {"file": str(self.socket), "chmod": "0700"}
+        config["supervisorctl"] = {"serverurl": f"unix://{self.socket}"}
+        config["rpcinterface:supervisor"] = {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        }
+        for program in programs:
+            config[f"program:{program.name}"] = _section(program, logs)
+        return config
+
+
+def _section(program: Program, logs: Path) -> dict[str, str]:
+    environment = ",".join(f'{key}="{_escaped(value)}"' for key, value in program.environment.items())
+    return {
+        "command": " ".join(_escaped(_quoted(word)) for word in program.command),
+        "environment": environment,
+        "autostart": str(program.starts_at_once).lower(),
+        "autorestart": "unexpected",
+        "exitcodes": ",".join(map(str, program.final_exits)),
+        "startsecs": "1",
+        "startretries": "1000000",
+        "stopwaitsecs": str(program.stop_s),
+        "stopasgroup": "true",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": str(logs / f"{program.name}.log"),
+        "stdout_logfile_maxbytes": "10MB",
+        "stdout_logfile_backups": "2",
+    }
+
+
+def _quoted(word: str) -> str:
+    return f'"{word}"' if " " in word else word
+
+
+def _escaped(word: str) -> str:
+    return word.replace("%", "%%")
+
+
+def leftovers(home: Path) -> list[psutil.Process]:
+    """Every living process that a supervisor of this home started, the supervisor included."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == str(home) and process.pid != os.getpid():
+                found.append(process)
+        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue  # not ours, or gone
+    return found
+
+
+def reap(home: Path) -> int:
+    """End what a killed `bike up` left running; how many there were."""
+    left = leftovers(home)
+    for process in left:
+        _signal(process, signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(left, timeout=10)
+    for process in stubborn:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(stubborn, timeout=5)
+    return len(left)
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(number)

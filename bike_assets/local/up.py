@@ -1,0 +1,201 @@
+"""`bike up`: everything started in order, watched, and ended together."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from bike_assets import services
+from bike_assets.local import parts
+from bike_assets.local.demo import demo_settings, is_empty
+from bike_assets.local.ports import refuse_busy_ports
+from bike_assets.local.supervision import Program, Supervision, leftovers, reap
+from bike_assets.local.watchdog import kill_hanging
+from bike_assets.local.work import replay_files
+from bike_assets.locks import held
+from bike_assets.model.errors import ServiceNotReady
+from bike_assets.settings import Settings
+
+CHECKOUT = Path(__file__).parents[2]
+"""Where workspace.yaml and dagster.yaml stand."""
+
+BROKER, SIMULATOR, WEBSERVER, DAEMON = "broker", "simulator", "dagster-webserver", "dagster-daemon"
+READY_S = 120.0
+WATCH_S = 5.0
+
+
+def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
+    """Start all services and keep them until Ctrl-C or SIGTERM; then end every process it started."""
+    if is_demo:
+        settings = demo_settings(settings)
+    stop = services.until_told_to_stop()
+    with held(settings.run / "up.lock", "`bike up` runs in this home already: see `bike status`"):
+        reap(settings.home)
+        refuse_busy_ports(settings)
+        parts.jars(settings)
+        supervision = Supervision(settings.home)
+        try:
+            with Steps(console, stop.is_set) as steps:
+                _start(settings, supervision, steps, is_demo=is_demo)
+            console.print(f"\nThe page:   [bold]{services.page_url(settings)}[/]")
+            console.print(f"Dagster:    [bold]{services.dagster_url(settings)}[/]")
+            console.print("Ctrl-C ends everything.\n")
+            while not stop.wait(WATCH_S):
+                kill_hanging(settings.run, (services.POLLER, services.STREAM, services.PAGE))
+        except Stopped:
+            pass  # told to stop while starting: an end like any other
+        finally:
+            console.print("Stopping...")
+            supervision.stop()
+            console.print("Stopped.")
+
+
+def down(settings: Settings) -> int:
+    """End what runs in this home: the `bike up` that holds it, or what one left behind."""
+    count = len(leftovers(settings.home))
+    if count:
+        Supervision(settings.home).stop()
+    return count
+
+
+class Stopped(Exception):
+    """Told to stop while starting."""
+
+
+class Steps:
+    """The display of what starts and when it was ready."""
+
+    def __init__(self, console: Console, is_stopped: Callable[[], bool]) -> None:
+        self._began = time.monotonic()
+        self._lines: dict[str, str] = {}
+        self._is_stopped = is_stopped
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
+
+    def __enter__(self) -> "Steps":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def say(self, what: str, words: str = "[yellow]starting[/]") -> None:
+        self._lines[what] = words
+
+    def ready(self, what: str, words: str = "ready") -> None:
+        self._lines[what] = f"[green]{words}[/] after {time.monotonic() - self._began:.1f} s"
+
+    def wait(self, what: str, is_ready: Callable[[], bool]) -> None:
+        """Wait until it is; raises ServiceNotReady where it takes too long, Stopped when told to."""
+        ends = time.monotonic() + READY_S
+        while not is_ready():
+            if self._is_stopped():
+                raise Stopped
+            if time.monotonic() > ends:
+                raise ServiceNotReady(f"{what} was not ready in {READY_S:.0f} s; its log says why.")
+            time.sleep(0.1)
+        self.ready(what)
+
+    def _render(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for what, words in self._lines.items():
+            table.add_row(what, words)
+        return table
+
+
+def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_demo: bool) -> None:
+    dagster_home = _dagster_home(settings)
+    programs = _programs(settings, dagster_home, is_demo=is_demo)
+    for program in programs:
+        steps.say(program.name)
+    supervision.start(programs)
+    steps.wait(BROKER if settings.kafka is None else "Kafka", lambda: parts.is_broker_up(settings, 0.5))
+    parts.existing_kafka(settings)
+    for name in (services.STREAM, services.PAGE):
+        supervision.start_program(name)
+    if is_demo:
+        _replay(settings, steps)
+    supervision.start_program(services.POLLER)
+    for name in (WEBSERVER, DAEMON):
+        supervision.start_program(name)
+    waits = {
+        services.PAGE: lambda: _answers(f"{services.page_url(settings)}/healthz"),
+        services.POLLER: lambda: services.is_poller_up(settings),
+        services.STREAM: lambda: services.is_stream_up(settings),
+        WEBSERVER: lambda: _answers(f"{services.dagster_url(settings)}/server_info"),
+    }
+    if is_demo:
+        simulator = f"http://127.0.0.1:{settings.simulator_port}/"
+        waits[SIMULATOR] = lambda: _listens(simulator)
+    for what, is_ready in waits.items():
+        steps.wait(what, is_ready)
+    steps.ready(DAEMON, "started")
+
+
+def _replay(settings: Settings, steps: Steps) -> None:
+    if not is_empty(settings.bootstrap_servers):
+        return
+    steps.say("recordings", "[yellow]replaying[/]")
+    quiet = Console(quiet=True)
+    done = replay_files(settings, services.demo_recordings(), None, shift_to_now=True, console=quiet)
+    steps.ready("recordings", f"{done['written']} polls, {done['events']} events")
+
+
+def _programs(settings: Settings, dagster_home: Path, *, is_demo: bool) -> list[Program]:
+    python = sys.executable
+    bike = (python, "-m", "bike_assets", "run")
+    given = {
+        f"BIKE_{name.upper()}": str(getattr(settings, name))
+        for name in ("home", "sources", "jcdecaux_url", "poll_seconds", "trigger_seconds")
+    }
+    if is_demo and settings.jcdecaux_key:
+        given["BIKE_JCDECAUX_KEY"] = settings.jcdecaux_key.get_secret_value()
+    workspace = ("-w", str(CHECKOUT / "workspace.yaml"))
+    webserver = ("-h", settings.host, "-p", str(settings.dagster_port))
+    dagster = given | {"DAGSTER_HOME": str(dagster_home)}
+    tools = Path(python).parent
+    programs = [
+        Program(services.STREAM, (*bike, "stream"), starts_at_once=False, environment=given, stop_s=20),
+        Program(services.PAGE, (*bike, "page"), starts_at_once=False, environment=given),
+        Program(services.POLLER, (*bike, "poller"), starts_at_once=False, environment=given),
+        Program(WEBSERVER, (str(tools / "dagster-webserver"), *workspace, *webserver),
+                starts_at_once=False, environment=dagster),
+        Program(DAEMON, (str(tools / "dagster-daemon"), "run", *workspace),
+                starts_at_once=False, environment=dagster),
+    ]  # fmt: skip
+    if settings.kafka is None:
+        programs.insert(0, Program(BROKER, (*bike, "broker"), environment=given, stop_s=20))
+    if is_demo:
+        programs.append(Program(SIMULATOR, (*bike, "simulator"), environment=given))
+    return programs
+
+
+def _dagster_home(settings: Settings) -> Path:
+    """Dagster's own home within ours, with the instance's settings of the checkout."""
+    home = settings.home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    aside = home / f"dagster.yaml.{os.getpid()}"
+    shutil.copyfile(CHECKOUT / "dagster.yaml", aside)
+    aside.replace(home / "dagster.yaml")
+    return home
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=1).ok
+    except requests.RequestException:
+        return False
+
+
+def _listens(url: str) -> bool:
+    try:
+        requests.get(url, timeout=1)
+    except requests.RequestException:
+        return False
+    return True

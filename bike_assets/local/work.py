@@ -1,0 +1,128 @@
+"""What a command does at once and then is done: it starts what it needs and stops it after."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from bike_assets import services
+from bike_assets.heartbeats import read_heartbeat
+from bike_assets.ingest.control import ask_to_poll
+from bike_assets.ingest.once import poll_once as poll_sources
+from bike_assets.ingest.profiles import Profile, profiles
+from bike_assets.ingest.recordings import read_recording
+from bike_assets.ingest.replay import Replay, Replayed
+from bike_assets.ingest.shift import shift, shift_ending_at
+from bike_assets.ingest.writer import PartitionWriter
+from bike_assets.local.parts import kafka, spark_home
+from bike_assets.model.errors import ServiceNotReady, WrongSettings
+from bike_assets.model.messages import Poll
+from bike_assets.settings import Settings
+from bike_assets.sources.config import load_sources
+
+DRAIN_S = 300.0
+_LOOK_S = 0.5
+
+
+def replay_files(
+    settings: Settings, files: list[Path], timezone: str | None, *, shift_to_now: bool, console: Console
+) -> dict[str, Any]:
+    """Replay recordings one after the other; the counts of all of them."""
+    profile = Profile(timezone=timezone)
+    total = Replayed()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with (
+        services.poller_lock(settings),
+        kafka(settings) as partitions,
+        Progress(*columns, console=console, transient=True) as progress,
+    ):
+        servers = settings.bootstrap_servers
+        for file in files:
+            task = progress.add_task(file.name, total=None)
+
+            def show(done: Replayed, name: str = file.name, task: Any = task) -> None:
+                progress.update(task, description=f"{name}: {done.lines} answers, {done.events} events")
+
+            answers = read_recording(file)
+            if shift_to_now:
+                last = max(answer.fetched_at for answer in read_recording(file))
+                answers = shift(answers, shift_ending_at(last, datetime.now(UTC)))
+            replay = Replay(lambda each: PartitionWriter(servers, each, lambda _: profile), partitions)
+            total.add(replay.run(answers, show))
+    return msgspec.to_builtins(total)  # type: ignore[no-any-return]
+
+
+def poll_once(settings: Settings, system_ids: list[str]) -> list[dict[str, Any]]:
+    """Poll systems by the poller that is up, or by one of our own for one round."""
+    if services.is_poller_up(settings):
+        polls = [poll for system_id in system_ids for poll in ask_to_poll(settings.run, system_id)]
+    else:
+        polls = _poll(settings, system_ids)
+    return [msgspec.to_builtins(poll) for poll in polls]
+
+
+def _poll(settings: Settings, system_ids: list[str]) -> list[Poll]:
+    sources = load_sources(settings.sources)
+    wanted = [source for source in sources if set(system_ids) & set(source.system_ids)]
+    known = {each for source in sources for each in source.system_ids}
+    for system_id in system_ids:
+        if system_id not in known:
+            raise WrongSettings(f"{system_id} is not in {settings.sources}, which has {', '.join(sorted(known))}.")
+    with services.poller_lock(settings), kafka(settings) as partitions:
+        raw = services.raw_store(settings)
+        raw.start()
+        try:
+            profile_of = profiles(sources)
+            servers = settings.bootstrap_servers
+            asking = services.source_askers(wanted, settings)
+            return poll_sources(asking, lambda each: PartitionWriter(servers, each, profile_of), partitions, raw)
+        finally:
+            raw.close()
+
+
+def drain_now(settings: Settings) -> dict[str, Any]:
+    """Drain by the resident stream where it is up, by a query of our own where it is not, never both."""
+
+    started = time.monotonic()
+    before = _rows(settings)
+    if services.is_stream_up(settings):
+        _wait_for_stream(settings)
+        by = "the resident stream"
+    else:
+        from bike_assets.stream.service import drain
+
+        with services.stream_lock(settings), kafka(settings):
+            drain(services.stream_plan(settings, spark_home(settings)))
+        by = "a query of its own"
+    seconds = round(time.monotonic() - started, 1)
+    return {"by": by, "seconds": seconds, "messages": _rows(settings) - before}
+
+
+def _rows(settings: Settings) -> int:
+    """Rows in all tables of events, from their Delta logs."""
+    from bike_assets.lake.duck import ask
+    from bike_assets.model.tables import EVENTS_TABLES
+
+    return sum(ask(settings.lake, f"SELECT count(*) FROM {table.name}").rows[0][0] for table in EVENTS_TABLES)
+
+
+def _wait_for_stream(settings: Settings) -> None:
+    """Wait until each query in turn has done a trigger that began after the one before was through."""
+    from bike_assets.stream.progress import QUERIES, looked_since
+
+    ends = time.monotonic() + DRAIN_S
+    for query in QUERIES:
+        asked_at = datetime.now(UTC)
+        while True:
+            beat = read_heartbeat(settings.run, services.STREAM)
+            report = beat.details["queries"][query] if beat and beat.at > asked_at else {}
+            if looked_since(report, asked_at):
+                break
+            if time.monotonic() > ends:
+                reason = report.get("reason") or "see its log"
+                raise ServiceNotReady(f"The stream did not get through {query} in {DRAIN_S:.0f} s: {reason}.")
+            time.sleep(_LOOK_S)

@@ -1,0 +1,1 @@
+"""The domain in types: what every layer knows, and nothing that reads, writes or connects."""

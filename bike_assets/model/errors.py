@@ -1,0 +1,57 @@
+"""Every error that the project raises on purpose: one sentence that a person can act on."""
+
+
+class BikeAssetsError(Exception):
+    """The root: the command line prints it as one sentence, without a traceback."""
+
+    retryable = False
+
+
+class WrongSettings(BikeAssetsError):
+    """A settings or sources file says something that cannot be meant."""
+
+
+class SomethingMissing(BikeAssetsError):
+    """A part that is needed is not there; the sentence says how to get it."""
+
+
+class AlreadyRunning(BikeAssetsError):
+    """Another process holds what this one needs to hold alone."""
+
+
+class NotARecording(BikeAssetsError):
+    """A file given as a recording holds a line that is not one."""
+
+
+class FeedError(BikeAssetsError):
+    """One feed gave nothing usable."""
+
+    def __init__(self, system_id: str, reason: str) -> None:
+        super().__init__(f"{system_id}: {reason}")
+        self.system_id, self.reason = system_id, reason
+
+
+class FeedMalformed(FeedError):
+    """A body that is no JSON, or whose envelope is not the feed's."""
+
+
+class BrokerUnavailable(BikeAssetsError):
+    """Kafka did not answer, or did not commit, in time: try again."""
+
+    retryable = True
+
+
+class Fenced(BikeAssetsError):
+    """Another writer took this partition over; this one must stop."""
+
+
+class LakeBroken(BikeAssetsError):
+    """A Delta table cannot be read or written; the sentence names it."""
+
+
+class ServiceNotReady(BikeAssetsError):
+    """A service did not come up, or did not do what was asked of it, in time."""
+
+
+class WrongQuery(BikeAssetsError):
+    """A question that the tables cannot answer as it was put."""

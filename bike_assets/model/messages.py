@@ -1,0 +1,168 @@
+"""What the topics carry. A class here is the one place where a message, its topic's JSON Schema and,
+for `events.*`, its Delta table are written down; units stand in the descriptions.
+
+All instants are UTC with milliseconds.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct
+
+from bike_assets.model.constants import MAX_COUNT
+from bike_assets.model.readings import State
+
+SystemId = Annotated[str, Meta(description="the system, in GBFS's words; `jcdecaux:<contract>` for JCDecaux")]
+StationId = Annotated[str, Meta(description="the station, as its feed names it")]
+ObservedAt = Annotated[datetime, Meta(description="when the last byte of the answer came")]
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Latitude = Annotated[float, Meta(ge=-90, le=90, description="degrees north, WGS 84")]
+Longitude = Annotated[float, Meta(ge=-180, le=180, description="degrees east, WGS 84")]
+
+
+class EventKind(StrEnum):
+    """Why an event was written."""
+
+    CHANGE = "change"
+    KEYFRAME = "keyframe"
+    ABSENT = "absent"
+
+
+class Outcome(StrEnum):
+    """What became of one fetch. Only `ok` and `not_modified` are good."""
+
+    OK = "ok"
+    NOT_MODIFIED = "not_modified"
+    STALE = "stale"
+    OUT_OF_ORDER = "out_of_order"
+    HTTP_ERROR = "http_error"
+    TIMEOUT = "timeout"
+    TOO_LARGE = "too_large"
+    INVALID = "invalid"
+
+
+class StationStatus(Struct, kw_only=True, frozen=True):
+    """An event of a station: a change, the hour's keyframe, or an absence (all of the reading is null)."""
+
+    system_id: SystemId
+    station_id: StationId
+    observed_at: ObservedAt
+    kind: Annotated[EventKind, Meta(description="change, keyframe or absent")]
+    bikes_available: Annotated[Count | None, Meta(description="vehicles of all types to take")]
+    ebikes_available: Annotated[Count | None, Meta(description="of them electric; null where not given")]
+    docks_available: Annotated[Count | None, Meta(description="docks to return to; null where not given")]
+    bikes_disabled: Annotated[Count | None, Meta(description="vehicles out of order")]
+    docks_disabled: Annotated[Count | None, Meta(description="docks out of order")]
+    is_installed: bool | None
+    is_renting: bool | None
+    is_returning: bool | None
+    state: Annotated[State, Meta(description="unknown, closed, empty, full or available")]
+    state_since: Annotated[datetime, Meta(description="since when it is in this state, gaps ignored")]
+    bikes_before: Annotated[Count | None, Meta(description="of the reading before; null after an absence")]
+    docks_before: Annotated[Count | None, Meta(description="of the reading before; null after an absence")]
+    state_before: Annotated[State | None, Meta(description="of the reading before; null after an absence")]
+    reported_at: Annotated[datetime | None, Meta(description="the station's own time of its last report")]
+
+
+class StationInformation(Struct, kw_only=True, frozen=True):
+    """A change of what a station is."""
+
+    system_id: SystemId
+    station_id: StationId
+    observed_at: ObservedAt
+    name: Annotated[str, Meta(description="what the public calls it")]
+    address: str | None
+    lat: Latitude
+    lon: Longitude
+    capacity: Annotated[Count | None, Meta(description="docks installed; null where not given")]
+    has_payment_terminal: bool | None
+
+
+class SystemInformation(Struct, kw_only=True, frozen=True):
+    """A change of what a system is."""
+
+    system_id: SystemId
+    observed_at: ObservedAt
+    name: str
+    operator: str | None
+    city: str | None
+    country: Annotated[str | None, Meta(description="ISO 3166-1 alpha-2")]
+    timezone: Annotated[str, Meta(description="IANA name; UTC where nobody says")]
+    kind: Annotated[str, Meta(description="gbfs or jcdecaux")]
+
+
+class Poll(Struct, kw_only=True, frozen=True):
+    """A fetch of a feed of a system, whatever came of it. Totals are null where the poll is not good."""
+
+    system_id: SystemId
+    feed: Annotated[str, Meta(description="GBFS's name; JCDecaux's stations count as station_status")]
+    fetched_at: Annotated[datetime, Meta(description="when the last byte of the answer came, or the failure")]
+    request_id: Annotated[str, Meta(description="shared by the polls that one answer made")]
+    outcome: Outcome
+    http_status: int | None
+    seconds: Annotated[float | None, Meta(description="s, from the request to the last byte")]
+    bytes: Annotated[int | None, Meta(description="length of the body, decompressed")]
+    rows_in: Annotated[int, Meta(ge=0, description="rows that the body had")]
+    rows_accepted: Annotated[int, Meta(ge=0)]
+    rows_rejected: Annotated[int, Meta(ge=0)]
+    events: Annotated[int, Meta(ge=0, description="events that it made in the topic of its feed")]
+    feed_updated_at: Annotated[datetime | None, Meta(description="the body's own time")]
+    error: Annotated[str | None, Meta(description="what was wrong, in a sentence, without secrets")]
+    stations: Annotated[Count | None, Meta(description="stations with an accepted reading")]
+    empty: Annotated[Count | None, Meta(description="of them open, without a bike")]
+    full: Annotated[Count | None, Meta(description="of them open, with bikes and without a dock")]
+    closed: Annotated[Count | None, Meta(description="of them not open")]
+    bikes_available: Annotated[Count | None, Meta(description="over open stations")]
+    docks_available: Annotated[Count | None, Meta(description="over open stations that give docks")]
+    ebikes_available: Annotated[Count | None, Meta(description="over open stations that give them")]
+    bikes_with_docks: Annotated[Count | None, Meta(description="bikes at open stations that give docks")]
+
+
+class Rejection(Struct, kw_only=True, frozen=True):
+    """A refused row or body, kept with its reason."""
+
+    system_id: SystemId
+    feed: str
+    fetched_at: datetime
+    row_index: Annotated[int, Meta(ge=-1, description="place in the answer; -1 is the body")]
+    reason: str
+    payload: Annotated[str | None, Meta(description="its bytes as text, the first 10,000 characters")]
+
+
+class StationState(Struct, kw_only=True, frozen=True):
+    """The last reading of a station: what a poller needs to go on, and what the page shows.
+
+    An absent station keeps its last reading here, with `absent_since`.
+    """
+
+    KEY_KIND: ClassVar[str] = "station"
+
+    system_id: SystemId
+    station_id: StationId
+    changed_at: Annotated[datetime, Meta(description="the poll that wrote this state")]
+    bikes_available: Count
+    ebikes_available: Count | None
+    docks_available: Count | None
+    bikes_disabled: Count | None
+    docks_disabled: Count | None
+    is_installed: bool
+    is_renting: bool
+    is_returning: bool
+    state: State
+    state_since: datetime
+    reported_at: datetime | None
+    absent_since: datetime | None
+    last_seen_at: Annotated[datetime | None, Meta(description="its last accepted reading, once absent")]
+
+
+class SystemState(Struct, kw_only=True, frozen=True):
+    """What a poller must remember of a system to judge the next answer."""
+
+    system_id: SystemId
+    observed_at: Annotated[dict[str, datetime], Meta(description="the last one, by feed")]
+    last_good_poll_at: datetime | None
+    feed_updated_at: Annotated[datetime | None, Meta(description="the newest of a good poll")]
+    feed_has_advanced: bool
+    electric_types: Annotated[list[str] | None, Meta(description="electric vehicle types; null: not told")]
+    is_shared_feed: Annotated[bool, Meta(description="its good poll came in an answer with all contracts")]

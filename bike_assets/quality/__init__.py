@@ -1,0 +1,1 @@
+"""Every check as plain code over DuckDB: for Dagster, the command line and the tests."""

@@ -1,0 +1,104 @@
+"""Reports of the services to Dagster, over its webserver's REST endpoints: no run, 0.02 s each."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import requests
+import structlog
+
+log = structlog.get_logger()
+
+REPORT_S = 60.0
+RETRY_S = 5.0
+ANSWER_S = 10.0
+KEPT_REPORTS = 1_000
+"""Reports that wait for a webserver that is down; the oldest go first."""
+
+
+class Reporter:
+    """Sends materialisations in the background, in order, each until it was taken."""
+
+    def __init__(self, dagster_url: str) -> None:
+        self._url = dagster_url
+        self._waiting: deque[tuple[str, dict[str, Any]]] = deque(maxlen=KEPT_REPORTS)
+        self._news = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def materialized(self, key: Sequence[str], metadata: Mapping[str, Any], description: str) -> None:
+        """Report that an asset's table or topic grew; returns at once."""
+        path = "/".join(["report_asset_materialization", *key])
+        self._waiting.append((path, {"metadata": dict(metadata), "description": description}))
+        self._news.set()
+
+    def _run(self) -> None:
+        while True:
+            self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                path, report = self._waiting[0]
+                if not self._send(path, report):
+                    time.sleep(RETRY_S)
+                    continue
+                if self._waiting and self._waiting[0] == (path, report):
+                    self._waiting.popleft()
+
+    def _send(self, path: str, report: dict[str, Any]) -> bool:
+        """Whether it is done with: taken, or refused for good."""
+        try:
+            answer = requests.post(f"{self._url}/{path}", json=report, timeout=ANSWER_S)
+        except requests.RequestException as err:
+            log.debug("Dagster does not answer", reason=type(err).__name__)
+            return False
+        if answer.status_code >= 500:
+            return False
+        if not answer.ok:
+            log.warning("Dagster refused a report", path=path, status=answer.status_code, said=answer.text[:200])
+        return True
+
+
+class Grown(NamedTuple):
+    """An asset that grew: its key, and by how many rows or messages since the report before."""
+
+    key: tuple[str, ...]
+    by: int
+    total: int
+
+
+class Reported:
+    """A heartbeat that also reports, at most once in REPORT_S, what grew since the last report.
+
+    The details of the heartbeat carry `rows`: how many each asset has got since the service's start.
+    """
+
+    def __init__(self, beat: Callable[[Mapping[str, Any]], None], reporter: Reporter, unit: str) -> None:
+        self._beat = beat
+        self._reporter = reporter
+        self._unit = unit
+        self._told: dict[str, int] = {}
+        self._next = 0.0
+        reporter.start()
+
+    def __call__(self, details: Mapping[str, Any]) -> None:
+        self._beat(details)
+        found = list(grown(self._told, details["rows"]))
+        if not found or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + REPORT_S
+        for each in found:
+            self._told["/".join(each.key)] = each.total
+            metadata = {self._unit: each.by, f"{self._unit}_since_start": each.total}
+            self._reporter.materialized(each.key, metadata, f"{each.by} {self._unit} since the last report")
+
+
+def grown(told: Mapping[str, int], rows: Mapping[str, int]) -> Iterator[Grown]:
+    """The assets that have more rows than was told of them."""
+    for key, total in sorted(rows.items()):
+        by = total - told.get(key, 0)
+        if by > 0:
+            yield Grown(tuple(key.split("/")), by, total)

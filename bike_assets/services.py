@@ -1,0 +1,148 @@
+"""Each service put together from the settings: the one place where layers meet outside Dagster."""
+
+import signal
+import threading
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from bike_assets.heartbeats import heartbeat
+from bike_assets.locks import held, is_held
+from bike_assets.reporting import Reported, Reporter
+from bike_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bike_assets.ingest.asking import SourceAsker
+    from bike_assets.ingest.raw import RawStore
+    from bike_assets.lake.spark import SparkHome
+    from bike_assets.sources.config import Source
+    from bike_assets.stream.service import StreamPlan
+
+POLLER, STREAM, PAGE = "poller", "stream", "page"
+DATA = Path(__file__).parent / "data"
+"""What the product carries: the recordings of the demo, and facts of JCDecaux's contracts."""
+
+
+def until_told_to_stop() -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop
+
+
+def dagster_url(settings: Settings) -> str:
+    return f"http://{settings.host}:{settings.dagster_port}"
+
+
+def page_url(settings: Settings) -> str:
+    return f"http://{settings.host}:{settings.page_port}"
+
+
+def run_poller(settings: Settings, partitions: int) -> None:
+    """Poll the systems of the sources file until told to stop."""
+    from bike_assets.ingest.control import Control
+    from bike_assets.ingest.lanes import Lane
+    from bike_assets.ingest.poller import Poller
+    from bike_assets.ingest.profiles import profiles
+    from bike_assets.ingest.writer import PartitionWriter
+    from bike_assets.sources.config import load_sources
+
+    stop = until_told_to_stop()
+    sources = load_sources(settings.sources)
+    asking = source_askers(sources, settings)
+    profile_of = profiles(sources)
+    with poller_lock(settings):
+        lanes = [
+            Lane(PartitionWriter(settings.bootstrap_servers, each, profile_of), settings.commit_seconds)
+            for each in range(partitions)
+        ]
+        raw = raw_store(settings)
+        raw.start()
+        beat = Reported(heartbeat(settings.run, POLLER), Reporter(dagster_url(settings)), "messages")
+        poller = Poller(asking, lanes, raw, settings.fetch_threads, beat)
+        control = Control(settings.run, poller.poll_now)
+        control.start()
+        try:
+            poller.run(stop)
+        finally:
+            control.stop()
+            raw.close()
+
+
+def source_askers(sources: "Iterable[Source]", settings: Settings) -> "list[SourceAsker]":
+    """What asks the sources, by one session for all."""
+    from bike_assets.ingest.asking import askers
+    from bike_assets.sources.http import Fetcher
+    from bike_assets.sources.plan import Defaults
+
+    defaults = Defaults(settings.poll_seconds, settings.jcdecaux_url, settings.jcdecaux_key)
+    fetcher = Fetcher(settings.read_seconds, settings.max_body_mb * 1_000_000, settings.fetch_threads)
+    return askers(sources, defaults, fetcher)
+
+
+def raw_store(settings: Settings) -> "RawStore":
+    from bike_assets.ingest.raw import RawStore
+
+    return RawStore(settings.raw, settings.raw_days, int(settings.raw_gb * 1e9))
+
+
+def poller_lock(settings: Settings) -> AbstractContextManager[None]:
+    """Held by whoever writes the topics: a poller, a replay, a poll by hand."""
+    return held(settings.run / "poller.lock", "A poller or a replay is at work in this home: end it first")
+
+
+def is_poller_up(settings: Settings) -> bool:
+    return is_held(settings.run / "poller.lock")
+
+
+def stream_lock(settings: Settings) -> AbstractContextManager[None]:
+    """Held by whoever works on the stream's checkpoints."""
+    return held(settings.run / "stream.lock", "A stream or a drain is at work in this home: wait, or end it")
+
+
+def is_stream_up(settings: Settings) -> bool:
+    return is_held(settings.run / "stream.lock")
+
+
+def run_stream(settings: Settings, spark: "SparkHome") -> None:
+    """Carry the topics into the tables until told to stop."""
+    from bike_assets.stream.service import run_stream as run
+
+    stop = until_told_to_stop()
+    beat = Reported(heartbeat(settings.run, STREAM), Reporter(dagster_url(settings)), "rows")
+    with stream_lock(settings):
+        run(stream_plan(settings, spark), beat, stop)
+
+
+def stream_plan(settings: Settings, spark: "SparkHome") -> "StreamPlan":
+    from bike_assets.stream.service import StreamPlan
+
+    return StreamPlan(spark, settings.lake, settings.bootstrap_servers, settings.trigger_seconds)
+
+
+def run_page(settings: Settings) -> None:
+    """Serve the live page until told to stop."""
+    from bike_assets.dashboard.app import run_page as run
+
+    beat = heartbeat(settings.run, PAGE)
+    run(settings.host, settings.page_port, settings.bootstrap_servers, dagster_url(settings), lambda: beat({}))
+
+
+def run_simulator(settings: Settings, seed: int) -> None:
+    """Serve the demo's two cities over HTTP until told to stop."""
+    from bike_assets.simulator.server import run_simulator as run
+
+    run(settings.simulator_port, seed, demo_recordings())
+
+
+def demo_recordings() -> list[Path]:
+    """The real recordings that the product carries."""
+    return sorted((DATA / "recordings").glob("*.jsonl.xz"))

@@ -1,0 +1,125 @@
+"""All settings, read once: from the environment (`BIKE_*`), `.env`, and `bike.toml`, in that order.
+
+Layers get values, never this object; only the command line, the services and `defs/resources.py` read it.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from bike_assets.model.errors import WrongSettings
+
+SETTINGS_FILE = Path("bike.toml")
+
+
+class Settings(BaseSettings):
+    """What a person may set. Every default works on one laptop with nothing else set up."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BIKE_", env_file=".env", toml_file=SETTINGS_FILE, extra="ignore"
+    )
+
+    home: Path = Field(Path("var"), description="where all state lives: raw, kafka, lake, dagster, jars, logs")
+    sources: Path = Field(Path("sources.toml"), description="the systems to poll")
+    host: str = Field("127.0.0.1", description="the address that services listen on")
+    page_port: int = Field(8088, ge=1, le=65535)
+    dagster_port: int = Field(3000, ge=1, le=65535)
+    kafka_port: int = Field(19092, ge=1, le=65535, description="of the local broker")
+    kafka_controller_port: int = Field(19093, ge=1, le=65535, description="of the local broker")
+    simulator_port: int = Field(18080, ge=1, le=65535)
+
+    kafka: str | None = Field(None, description="bootstrap servers; without them a local broker is started")
+    partitions: PositiveInt = Field(4, description="of each topic, when it is made")
+    java_home: Path | None = Field(None, description="a Java of 17 or newer; without it the one that pip brought")
+    spark_master: str = Field("local[2]", description="where Spark runs")
+    spark_memory: str = Field("1g", pattern=r"^\d+[mg]$", description="the heap of Spark's driver")
+
+    poll_seconds: PositiveInt = Field(60, description="s between polls, where a feed's ttl asks for no more")
+    read_seconds: PositiveFloat = Field(20, description="s that an answer may take as a whole")
+    max_body_mb: PositiveInt = Field(64, description="MB of an answer, decompressed; a larger one is refused")
+    fetch_threads: PositiveInt = Field(16, description="requests under way at once")
+    commit_seconds: PositiveFloat = Field(0.2, description="s that polls wait to share a Kafka transaction")
+    raw_days: PositiveInt = Field(7, description="days that raw answers are kept")
+    raw_gb: PositiveFloat = Field(5, description="GB that raw answers may take, the oldest go first")
+    trigger_seconds: PositiveFloat = Field(10, description="s between batches of the stream")
+
+    jcdecaux_key: SecretStr | None = Field(None, description="the key of JCDecaux's API")
+    jcdecaux_url: str = Field("https://api.jcdecaux.com", description="JCDecaux's API")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_json: bool = Field(False, description="a JSON object a line instead of text")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where Kafka is: the broker that the user named, or the local one."""
+        return self.kafka or f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def lake(self) -> Path:
+        return self.home / "lake"
+
+    @property
+    def raw(self) -> Path:
+        return self.home / "raw"
+
+    @property
+    def run(self) -> Path:
+        """Locks, heartbeats and the addresses of what runs."""
+        return self.home / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+
+def load_settings(**given: Any) -> Settings:
+    """The settings, with `given` before all else. Raises WrongSettings naming file, line and key."""
+    try:
+        settings = Settings(**given)
+    except tomllib.TOMLDecodeError as err:
+        raise WrongSettings(f"{SETTINGS_FILE} is no TOML: {err}.") from None
+    except ValidationError as err:
+        raise WrongSettings(_explained(err)) from None
+    unknown = sorted(_in_file() - Settings.model_fields.keys())
+    if unknown:
+        raise WrongSettings(f"{_place(unknown[0])}: no such setting; `bike config` lists them all.")
+    return settings.model_copy(update={"home": settings.home.absolute()})
+
+
+def _in_file() -> set[str]:
+    return set(tomllib.loads(SETTINGS_FILE.read_text())) if SETTINGS_FILE.exists() else set()
+
+
+def _explained(err: ValidationError) -> str:
+    """The first mistake, without the value: it could be a key."""
+    first = err.errors(include_input=False, include_url=False)[0]
+    key = str(first["loc"][0]) if first["loc"] else "settings"
+    return f"{_place(key)}: {first['msg']}."
+
+
+def _place(key: str) -> str:
+    """Where a setting was given: the line of the file, or the name of the variable."""
+    if SETTINGS_FILE.exists():
+        for number, line in enumerate(SETTINGS_FILE.read_text().splitlines(), start=1):
+            if re.match(rf"\s*{re.escape(key)}\s*=", line):
+                return f"{SETTINGS_FILE}, line {number}, {key}"
+    return f"BIKE_{key.upper()}"

@@ -1,0 +1,207 @@
+"""Simulated cities over HTTP, on loopback: `/vls/v1/stations` as JCDecaux's, `/gbfs/<system_id>/` as GBFS.
+
+`POST /admin/ride?system_id=X` moves one bike at once and answers with the instant and the new levels.
+"""
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import TCPServer
+from types import FrameType
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from bike_assets.model.answers import JCDECAUX_PREFIX
+from bike_assets.model.errors import AlreadyRunning, WrongSettings
+from bike_assets.simulator import gbfs_2_3, jcdecaux_v1
+from bike_assets.simulator.city import City, SimStation
+from bike_assets.simulator.seeds import city_from_recording
+
+HOST = "127.0.0.1"
+TTL_S = 5
+_IDLE_S = 120
+_JSON = "application/json; charset=utf-8"
+
+Clock = Callable[[], datetime]
+Query = dict[str, list[str]]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is answered, before it is known whether the asker has it already."""
+
+    status: HTTPStatus
+    body: bytes
+
+
+def _refusal(status: HTTPStatus, why: str) -> Reply:
+    return Reply(status, json.dumps({"error": why}).encode())
+
+
+class Simulation:
+    """The cities behind the server. Each request first lets happen what has happened since the last."""
+
+    def __init__(self, cities: Sequence[City], clock: Clock, ttl_s: int) -> None:
+        self._cities = {each.system_id: each for each in cities}
+        self._clock, self._ttl_s = clock, ttl_s
+        self._lock = threading.Lock()
+
+    def get(self, path: str, query: Query, base_url: str) -> Reply:
+        """Answer a GET of one of the two APIs."""
+        with self._lock:
+            match path.strip("/").split("/"):
+                case ["vls", "v1", "stations"]:
+                    return self._jcdecaux(query)
+                case ["gbfs", system_id, file] if system_id in self._cities and file.endswith(".json"):
+                    return self._gbfs(system_id, file.removesuffix(".json"), base_url)
+        return _refusal(HTTPStatus.NOT_FOUND, "no such feed")
+
+    def post(self, path: str, query: Query) -> Reply:
+        """Answer a POST: a ride at this instant."""
+        system_id = query.get("system_id", [""])[0]
+        if path != "/admin/ride" or system_id not in self._cities:
+            return _refusal(HTTPStatus.NOT_FOUND, "POST /admin/ride?system_id=<one of the cities>")
+        with self._lock:
+            ride = self._city(system_id).ride_now()
+            if ride is None:
+                return _refusal(HTTPStatus.CONFLICT, "no bike, or no dock, in the whole city")
+            answer = {"system_id": system_id, "at": ride.at.isoformat(timespec="milliseconds"),
+                      "from": _levels(ride.origin), "to": _levels(ride.goal)}
+            return Reply(HTTPStatus.OK, json.dumps(answer).encode())
+
+    def _city(self, system_id: str) -> City:
+        city = self._cities[system_id]
+        city.advance(self._clock())
+        return city
+
+    def _jcdecaux(self, query: Query) -> Reply:
+        if not query.get("apiKey", [""])[0]:
+            return _refusal(HTTPStatus.FORBIDDEN, "Unauthorized")
+        ids = [each for each in self._cities if each.startswith(JCDECAUX_PREFIX)]
+        if "contract" in query:
+            wanted = JCDECAUX_PREFIX + query["contract"][0].lower()
+            if wanted not in ids:
+                return _refusal(HTTPStatus.BAD_REQUEST, "Specified contract does not exist")
+            ids = [wanted]
+        rows = [row for each in ids for row in jcdecaux_v1.stations(self._city(each))]
+        return Reply(HTTPStatus.OK, jcdecaux_v1.body(rows))
+
+    def _gbfs(self, system_id: str, name: str, base_url: str) -> Reply:
+        body = gbfs_2_3.feed(self._city(system_id), name, f"{base_url}/gbfs/{system_id}", self._ttl_s)
+        return Reply(HTTPStatus.OK, body) if body else _refusal(HTTPStatus.NOT_FOUND, "no such file")
+
+
+def _levels(station: SimStation) -> dict[str, Any]:
+    return {
+        "station_id": station.station_id,
+        "bikes_available": station.bikes,
+        "ebikes_available": station.ebikes,
+        "docks_available": station.docks,
+    }
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, port: int, simulation: Simulation) -> None:
+        self.simulation = simulation
+        super().__init__((HOST, port), _Handler)
+        self.base_url = f"http://{HOST}:{self.server_address[1]}"
+
+    def server_bind(self) -> None:
+        # HTTPServer's own asks the name service who we are, which can take seconds where there is none.
+        TCPServer.server_bind(self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """An asker that goes away in the middle of its answer is no error of ours."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = _IDLE_S
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        self._send(self.server.simulation.get(url.path, parse_qs(url.query), self.server.base_url))
+
+    def do_POST(self) -> None:
+        url = urlsplit(self.path)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._send(self.server.simulation.post(url.path, parse_qs(url.query)))
+
+    def _send(self, reply: Reply) -> None:
+        etag = f'"{blake2b(reply.body, digest_size=8).hexdigest()}"'
+        known = {each.strip().removeprefix("W/") for each in self.headers.get("If-None-Match", "").split(",")}
+        is_known = reply.status == HTTPStatus.OK and self.command == "GET" and etag in known
+        body = b"" if is_known else reply.body
+        self.send_response(HTTPStatus.NOT_MODIFIED if is_known else reply.status)
+        self.send_header("ETag", etag)
+        if not is_known:
+            self.send_header("Content-Type", _JSON)
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Say nothing: a request's line holds the API key."""
+
+
+@contextmanager
+def serve(cities: Sequence[City], port: int, clock: Clock = now, ttl_s: int = TTL_S) -> Iterator[str]:
+    """Serve the cities on loopback while the block runs; gives the base URL. Port 0 is any free one.
+
+    Raises AlreadyRunning where the port is taken.
+    """
+    try:
+        server = _Server(port, Simulation(cities, clock, ttl_s))
+    except OSError as err:
+        raise AlreadyRunning(
+            f"The simulator cannot listen on {HOST}:{port} ({err.strerror}): "
+            f"stop what listens there, or set BIKE_SIMULATOR_PORT to a free port."
+        ) from None
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="simulator", daemon=True)
+    thread.start()
+    try:
+        yield server.base_url
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def run_simulator(port: int, seed: int, recordings: Sequence[Path], start: datetime | None = None) -> None:
+    """Serve the cities of the recordings until SIGTERM or Ctrl-C.
+
+    They go on from the recordings' ends at `start`, which is now unless given: with the start of an
+    earlier run, that run's cities go on as if it had never stopped.
+    """
+    begin = start or now()
+    cities = [city_from_recording(each, seed, begin) for each in recordings]
+    if len({each.system_id for each in cities}) < len(cities):
+        raise WrongSettings("Two recordings given to the simulator are of the same system; give one of each.")
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    with serve(cities, port):
+        stop.wait()

@@ -1,0 +1,1 @@
+"""The General Bikeshare Feed Specification, one module a major version."""

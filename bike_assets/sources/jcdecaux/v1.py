@@ -1,0 +1,183 @@
+"""JCDecaux's stations, version 1: `GET /vls/v1/stations`, with or without `contract`.
+
+The body is an array of stations, counts and description in one row, `last_update` in ms since 1970.
+Specification: https://developer.jcdecaux.com/#/opendata/vls?page=dynamic
+"""
+
+from dataclasses import replace
+from operator import attrgetter
+from typing import Annotated
+
+from msgspec import Meta, Raw, Struct, field
+from msgspec.json import Decoder
+
+from bike_assets.model.answers import (
+    ALL_CONTRACTS,
+    JCDECAUX_PREFIX,
+    Answer,
+    Description,
+    RejectedRow,
+    StationPoll,
+    StationRow,
+)
+from bike_assets.model.errors import FeedMalformed
+from bike_assets.model.readings import Reading
+from bike_assets.sources.rows import (
+    UNREADABLE,
+    Count,
+    Latitude,
+    Longitude,
+    Milliseconds,
+    decoded,
+    docks,
+    from_milliseconds,
+    sort_out,
+    why,
+)
+
+
+class Position(Struct, frozen=True, gc=False):
+    """Where a station stands."""
+
+    lat: Latitude
+    lon: Longitude = field(name="lng")
+
+
+class Station(Struct, frozen=True, gc=False):
+    """A row of the answer, as far as it is read."""
+
+    number: Annotated[int, Meta(ge=0, le=10**15)]
+    name: str
+    position: Position
+    status: str
+    available_bikes: Count
+    available_bike_stands: Count | None = None
+    bike_stands: Count | None = None
+    address: str | None = None
+    banking: bool | None = None
+    last_update: Milliseconds | None = None
+
+
+class _OfContract(Struct, gc=False):
+    contract_name: Annotated[str, Meta(pattern=r"^[^/\x00-\x1f\x7f]+$")]
+
+
+_decode_all = Decoder(list[Station]).decode
+_decode_row = Decoder(Station).decode
+_decode_rows = Decoder(list[Raw]).decode
+_decode_contract = Decoder(_OfContract).decode
+_decode_contracts = Decoder(list[_OfContract]).decode
+
+_number = attrgetter("number")
+_last_update = attrgetter("last_update")
+# All that the reading and the description are made of; last_update moves at nearly every poll.
+_content = attrgetter(
+    "available_bikes", "available_bike_stands", "status", "position", "name", "address", "bike_stands", "banking"
+)
+
+
+def parse_stations(body: bytes, system_id: str) -> StationPoll:
+    """The stations of one contract. Raises FeedMalformed where the body is no JSON array.
+
+    What is left under the id of all contracts is rows that name none: each of them is rejected.
+    """
+    if system_id == ALL_CONTRACTS:
+        return _poll([], [_of_nobody(i, raw) for i, raw in enumerate(_rows(body, system_id))])
+    try:
+        stations = _decode_all(body)
+    except UNREADABLE:
+        stations = []
+    else:
+        if len(set(map(_number, stations))) == len(stations):
+            return _poll(stations, [])
+    return _poll(*sort_out(_rows(body, system_id), _decode_row, _id_of, _last_update))
+
+
+def _rows(body: bytes, system_id: str) -> list[Raw]:
+    try:
+        return decoded(_decode_rows, body)
+    except UNREADABLE as err:
+        raise FeedMalformed(system_id, f"the answer is no JSON array of stations: {why(err)}") from None
+
+
+def _poll(stations: list[Station], rejected: list[RejectedRow]) -> StationPoll:
+    newest = max(filter(None, map(_last_update, stations)), default=None)
+    ids = map(str, map(_number, stations))
+    return StationPoll(
+        rows=stations,
+        keys=list(zip(ids, map(_content, stations), strict=True)),
+        read=_read,
+        feed_updated_at=from_milliseconds(newest),
+        rejected=rejected,
+    )
+
+
+def _id_of(station: Station) -> str:
+    return str(station.number)
+
+
+def _read(station: Station) -> StationRow:
+    is_open = station.status == "OPEN"
+    return StationRow(
+        station_id=str(station.number),
+        reading=Reading(
+            bikes_available=station.available_bikes,
+            ebikes_available=None,
+            docks_available=docks(station.available_bike_stands),
+            bikes_disabled=None,
+            docks_disabled=None,
+            is_installed=is_open,
+            is_renting=is_open,
+            is_returning=is_open,
+        ),
+        reported_at=from_milliseconds(station.last_update),
+        information=Description(
+            name=station.name,
+            address=station.address,
+            lat=station.position.lat,
+            lon=station.position.lon,
+            capacity=station.bike_stands,
+            has_payment_terminal=station.banking,
+        ),
+    )
+
+
+def split_by_contract(answer: Answer) -> dict[str, Answer]:
+    """An answer with all contracts as one for each, by system id, with the very bytes of its rows.
+
+    Rows whose contract cannot be read stay under the id of all contracts, to be rejected there.
+    Raises FeedMalformed where the body is no JSON array.
+    """
+    body = answer.body or b""
+    rows_of: dict[str, list[Raw]] = {}
+    rows = _rows(body, answer.system_id)
+    for system_id, raw in zip(_owners(body, rows), rows, strict=True):
+        rows_of.setdefault(system_id, []).append(raw)
+    return {
+        system_id: replace(answer, system_id=system_id, body=b"[" + b",".join(map(bytes, own)) + b"]")
+        for system_id, own in rows_of.items()
+    }
+
+
+def _owners(body: bytes, rows: list[Raw]) -> list[str]:
+    """The system of each row."""
+    try:
+        contracts = _decode_contracts(body)
+    except UNREADABLE:
+        return [_owner(raw) for raw in rows]
+    return [JCDECAUX_PREFIX + each.contract_name.lower() for each in contracts]
+
+
+def _owner(raw: Raw) -> str:
+    try:
+        return JCDECAUX_PREFIX + _decode_contract(raw).contract_name.lower()
+    except UNREADABLE:
+        return ALL_CONTRACTS
+
+
+def _of_nobody(index: int, raw: Raw) -> RejectedRow:
+    try:
+        _decode_contract(raw)
+    except UNREADABLE as err:
+        return RejectedRow(index, f"bad_contract: {why(err)}", bytes(raw))
+    return RejectedRow(index, "bad_contract: not one contract's answer", bytes(raw))

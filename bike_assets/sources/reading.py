@@ -1,0 +1,86 @@
+"""Which parser reads an answer: by its feed and, for GBFS, by the version that its body names."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from bike_assets.model.answers import Answer, DiscoveryPoll, Parsed, StationPoll
+from bike_assets.model.errors import FeedMalformed
+from bike_assets.sources.gbfs import v2
+from bike_assets.sources.gbfs.discovery import parse_discovery
+from bike_assets.sources.jcdecaux import v1
+from bike_assets.sources.rows import UNREADABLE, decoded, why
+
+Parser = Callable[[bytes, str, frozenset[str] | None], Parsed]
+"""Takes a body, whose it is, and the system's electric vehicle types where they are known."""
+
+GBFS = "gbfs."
+JCDECAUX = "jcdecaux."
+
+GBFS_PARSERS: dict[str, dict[str, Parser]] = {
+    "2": {
+        "gbfs": lambda body, system_id, _: DiscoveryPoll(parse_discovery(body, system_id)),
+        "station_status": v2.parse_station_status,
+        "station_information": lambda body, system_id, _: v2.parse_station_information(body, system_id),
+        "system_information": lambda body, system_id, _: v2.parse_system_information(body, system_id),
+        "vehicle_types": lambda body, system_id, _: v2.parse_vehicle_types(body, system_id),
+    },
+}
+"""By major version, then by feed."""
+
+JCDECAUX_PARSERS: dict[str, Parser] = {
+    "jcdecaux.v1.stations": lambda body, system_id, _: v1.parse_stations(body, system_id),
+}
+
+
+class _Versioned(msgspec.Struct):
+    version: str | None = None
+
+
+_decode_version = msgspec.json.Decoder(_Versioned).decode
+
+
+def feed_name(feed: str) -> str:
+    """A feed as poll records name it: GBFS's word. JCDecaux's stations count as `station_status`."""
+    if feed.startswith(JCDECAUX) and feed.endswith(".stations"):
+        return "station_status"
+    return feed.removeprefix(GBFS)
+
+
+def read(answer: Answer, electric_types: frozenset[str] | None) -> Parsed:
+    """The answer's body, read. Raises FeedMalformed where it cannot be, with the reason in a sentence."""
+    if not answer.body:
+        raise FeedMalformed(answer.system_id, "the answer is empty")
+    if answer.feed.startswith(GBFS):
+        return _read_gbfs(answer, answer.body, electric_types)
+    parser = JCDECAUX_PARSERS.get(answer.feed)
+    if parser is None:
+        raise FeedMalformed(answer.system_id, f"no parser reads a feed called {answer.feed}")
+    return parser(answer.body, answer.system_id, electric_types)
+
+
+def _read_gbfs(answer: Answer, body: bytes, electric_types: frozenset[str] | None) -> Parsed:
+    version = _version(answer, body)
+    parsers = GBFS_PARSERS.get((version or "2").partition(".")[0])
+    if parsers is None:
+        raise FeedMalformed(answer.system_id, f"GBFS {version} is not supported, only {_supported()}")
+    parser = parsers.get(feed_name(answer.feed))
+    if parser is None:
+        raise FeedMalformed(answer.system_id, f"no parser reads a feed called {answer.feed}")
+    parsed = parser(body, answer.system_id, electric_types)
+    if version is None and isinstance(parsed, StationPoll) and parsed.rejected and not parsed.keys:
+        # GBFS 1.0 names no version, and its flags are numbers: no row of it is one of GBFS 2.
+        sentence = f"a GBFS feed without a version, as GBFS 1 has it, is not supported, only {_supported()}"
+        raise FeedMalformed(answer.system_id, sentence)
+    return parsed
+
+
+def _version(answer: Answer, body: bytes) -> str | None:
+    try:
+        return decoded(_decode_version, body).version
+    except UNREADABLE as err:
+        raise FeedMalformed(answer.system_id, f"the answer is no GBFS feed: {why(err)}") from None
+
+
+def _supported() -> str:
+    return ", ".join(f"{major}.x" for major in GBFS_PARSERS)

@@ -1,0 +1,110 @@
+"""What the parsers of all feeds share: the bounds of a field, and sorting good rows from bad ones.
+
+A parser first decodes a whole body in one typed step. Only where that fails, or where two rows are of
+one station, does it go through the rows one by one (`sort_out`).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Raw
+
+from bike_assets.model.answers import RejectedRow
+from bike_assets.model.constants import DOCKS_NOT_GIVEN, MAX_COUNT
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST_S = 7_258_118_400
+"""2200-01-01: a later time is a wrong unit or a broken clock, and no instant that anyone can use."""
+
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Text = Annotated[str, Meta(min_length=1)]
+Seconds = Annotated[int, Meta(ge=0, lt=LATEST_S)] | Annotated[float, Meta(ge=0, lt=LATEST_S)]
+Milliseconds = Annotated[int, Meta(ge=0, lt=LATEST_S * 1000)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""All that msgspec raises for bytes that are no JSON, no UTF-8, nested too deep, or of the wrong shape."""
+
+Row = TypeVar("Row")
+
+# Every escape of a JSON string, pairs of surrogates as one: what is left over of them is half a character.
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL)
+
+
+def from_seconds(seconds: float | None) -> datetime | None:
+    """POSIX seconds as an instant, to the millisecond."""
+    return None if seconds is None else EPOCH + timedelta(milliseconds=int(seconds * 1000))
+
+
+def from_milliseconds(milliseconds: int | None) -> datetime | None:
+    """Milliseconds since 1970 as an instant."""
+    return None if milliseconds is None else EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def docks(count: int | None) -> int | None:
+    """Docks as they are counted; None where the producer says that it does not count them."""
+    return None if count == DOCKS_NOT_GIVEN else count
+
+
+def why(err: BaseException) -> str:
+    """msgspec's words without its markup: `Expected int, got str - at $.available_bikes`."""
+    if isinstance(err, UnicodeDecodeError):
+        return "not UTF-8"
+    if isinstance(err, RecursionError):
+        return "nested too deep"
+    return str(err).replace("`", "")
+
+
+def decoded(decode: Callable[[bytes], Row], body: bytes) -> Row:
+    """What `decode` makes of a body; where need be, with half characters in its texts replaced by U+FFFD.
+
+    A truncated name must not cost the whole poll, and msgspec goes no further than its half character.
+    """
+    try:
+        return decode(body)
+    except UNREADABLE:
+        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
+        if mended == body:
+            raise
+    return decode(mended)
+
+
+def sort_out(
+    raws: Sequence[Raw],
+    decode: Callable[[Raw], Row],
+    id_of: Callable[[Row], str],
+    time_of: Callable[[Row], float | None] = lambda _: None,
+) -> tuple[list[Row], list[RejectedRow]]:
+    """Good rows in the body's order, and the others with their reason; none is in both or in neither.
+
+    Of two rows with one id the later `time_of` wins, the first of equals.
+    """
+    good: dict[str, tuple[int, Row]] = {}
+    rejected = []
+    for index, raw in enumerate(raws):
+        try:
+            row = decode(raw)
+        except UNREADABLE as err:
+            rejected.append(RejectedRow(index, f"bad_field: {why(err)}", bytes(raw)))
+            continue
+        loser = index
+        first = good.setdefault(id_of(row), (index, row))
+        if first[0] != index:
+            if (time_of(row) or 0) > (time_of(first[1]) or 0):
+                good[id_of(row)] = (index, row)
+                loser = first[0]
+            reason = f"duplicate: {id_of(row)} stands in this answer twice"
+            rejected.append(RejectedRow(loser, reason, bytes(raws[loser])))
+    return [row for _, row in sorted(good.values(), key=_place)], sorted(rejected, key=_index)
+
+
+def _place(found: tuple[int, Row]) -> int:
+    return found[0]
+
+
+def _index(rejected: RejectedRow) -> int:
+    return rejected.row_index

@@ -1,0 +1,1 @@
+"""The resident Spark job: topics to `events.*`, and committed events to `live.*`."""

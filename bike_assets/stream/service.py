@@ -1,0 +1,194 @@
+"""The resident stream, and the drain that does its work where it is not up."""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.listener import (
+    QueryIdleEvent,
+    QueryProgressEvent,
+    QueryStartedEvent,
+    QueryTerminatedEvent,
+    StreamingQueryListener,
+)
+from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.streaming.readwriter import DataStreamWriter
+
+from bike_assets.lake.spark import SparkHome, spark_session
+from bike_assets.model.errors import LakeBroken
+from bike_assets.stream import events, live
+from bike_assets.stream.offsets import topic_partitions
+from bike_assets.stream.progress import EVENTS, LIVE
+
+log = structlog.get_logger()
+
+HEARTBEAT_S = 1.0
+RESTART_S = (2.0, 5.0, 15.0, 60.0)
+"""How long a query that failed waits before it is started again; the last for every further time."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """What the stream works on."""
+
+    spark: SparkHome
+    lake: Path
+    bootstrap_servers: str
+    trigger_s: float
+
+
+Build = Callable[[SparkSession], DataStreamWriter]
+Heartbeat = Callable[[Mapping[str, Any]], None]
+
+
+def _queries(plan: StreamPlan, rows: Counter[str]) -> dict[str, Build]:
+    """One query a failure domain, in the order in which data passes through them."""
+
+    def build_events(spark: SparkSession) -> DataStreamWriter:
+        partitions = topic_partitions(plan.bootstrap_servers)
+        return events.events_query(spark, plan.lake, plan.bootstrap_servers, partitions, rows)
+
+    return {EVENTS: build_events, LIVE: lambda spark: live.live_query(spark, plan.lake, rows)}
+
+
+def drain(plan: StreamPlan) -> None:
+    """Bring all that the topics hold now into the tables, in a session of its own, and stop.
+
+    Raises LakeBroken with Spark's reason where a query fails. The caller holds the checkpoint's lock.
+    """
+    spark = spark_session(plan.spark, "bike drain")
+    try:
+        for name, build in _queries(plan, Counter()).items():
+            query = build(spark).trigger(availableNow=True).start()
+            try:
+                query.awaitTermination()
+            except StreamingQueryException as err:
+                raise LakeBroken(f"The query {name} failed: {_reason(err)}") from None
+    finally:
+        spark.stop()
+
+
+def run_stream(plan: StreamPlan, heartbeat: Heartbeat, stop: threading.Event) -> None:
+    """Keep the queries running until `stop`; one that fails is started again, the others go on.
+
+    The caller holds the checkpoint's lock.
+    """
+    spark = spark_session(plan.spark, "bike stream")
+    progress = ProgressListener()
+    rows: Counter[str] = Counter()
+    spark.streams.addListener(progress)
+    keepers = [
+        QueryKeeper(name, build, spark, plan.trigger_s) for name, build in _queries(plan, rows).items()
+    ]
+    try:
+        while not stop.is_set():
+            for keeper in keepers:
+                keeper.keep()
+            heartbeat({"rows": rows, "queries": {keeper.name: keeper.report(progress) for keeper in keepers}})
+            stop.wait(HEARTBEAT_S)
+    finally:
+        for keeper in keepers:
+            keeper.stop()
+        spark.stop()
+
+
+class ProgressListener(StreamingQueryListener):
+    """How far each query has come: `looked_at`, the start of its last trigger that is done, and offsets."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._names: dict[str, str] = {}
+        self._by_query: dict[str, dict[str, Any]] = {}
+
+    def of(self, name: str) -> dict[str, Any]:
+        with self._lock:
+            return dict(self._by_query.get(name, {}))
+
+    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802  Spark's name
+        with self._lock:
+            self._names[str(event.runId)] = str(event.name)
+
+    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802
+        done = event.progress
+        ends = [source.endOffset for source in done.sources]
+        with self._lock:
+            self._by_query[str(done.name)] = {
+                "looked_at": done.timestamp,
+                "batch_id": done.batchId,
+                "rows": done.numInputRows,
+                "seconds": (done.durationMs or {}).get("triggerExecution", 0) / 1000,
+                "offsets": _offsets(ends),
+            }
+
+    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: N802
+        with self._lock:
+            name = self._names.get(str(event.runId))
+            if name is not None:
+                self._by_query.setdefault(name, {})["looked_at"] = event.timestamp
+
+    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802
+        """Nothing to do: the keeper sees it by itself."""
+
+
+def _offsets(ends: list[Any]) -> dict[str, Any]:
+    """Kafka's end offsets of a query; a Delta source's are no offsets of topics."""
+    offsets = json.loads(ends[0]) if ends and isinstance(ends[0], str) else {}
+    is_kafka = bool(offsets) and all(isinstance(each, dict) for each in offsets.values())
+    return offsets if is_kafka else {}
+
+
+class QueryKeeper:
+    """Starts a query, and starts it again after it failed, each time later."""
+
+    def __init__(self, name: str, build: Build, spark: SparkSession, trigger_s: float) -> None:
+        self.name = name
+        self._build = build
+        self._spark = spark
+        self._trigger = f"{trigger_s * 1000:.0f} milliseconds"
+        self._query: StreamingQuery | None = None
+        self._failures = 0
+        self._next_try = 0.0
+        self._reason: str | None = None
+
+    def keep(self) -> None:
+        """Start it where it is not running and its wait is over."""
+        if self._query is not None and self._query.isActive:
+            return
+        if self._query is not None:
+            self._failed(self._query.exception())
+        if time.monotonic() < self._next_try:
+            return
+        try:
+            self._query = self._build(self._spark).trigger(processingTime=self._trigger).start()
+        except Exception as err:
+            self._failed(err)
+
+    def _failed(self, err: BaseException | None) -> None:
+        self._query = None
+        self._reason = _reason(err) if err else "stopped"
+        wait = RESTART_S[min(self._failures, len(RESTART_S) - 1)]
+        self._failures += 1
+        self._next_try = time.monotonic() + wait
+        log.error("query failed", query=self.name, reason=self._reason, again_in_s=wait)
+
+    def report(self, progress: ProgressListener) -> dict[str, Any]:
+        """What the heartbeat says of it."""
+        state = "running" if self._query is not None else "waiting"
+        return {"state": state, "failures": self._failures, "reason": self._reason, **progress.of(self.name)}
+
+    def stop(self) -> None:
+        if self._query is not None:
+            self._query.stop()
+
+
+def _reason(err: BaseException) -> str:
+    """The first line: what follows is Spark's plan."""
+    return str(err).strip().splitlines()[0][:500]

@@ -1,0 +1,45 @@
+"""The real browser of the tests and of the README's pictures: the Chromium that the system brings."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, sync_playwright
+
+from bike_assets.model.errors import SomethingMissing
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    # The map needs WebGL 2, which a machine without a graphics card draws in software.
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+)
+
+
+def find_chromium() -> str:
+    """The browser's path. Raises SomethingMissing with how to get it."""
+    for name in NAMES:
+        path = shutil.which(name)
+        if path:
+            return path
+    raise SomethingMissing(
+        f"No browser found ({', '.join(NAMES)}): install Chromium, on Debian by `apt-get install chromium`."
+    )
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium that starts no requests of its own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(_ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()

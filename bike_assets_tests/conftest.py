@@ -1,0 +1,52 @@
+"""What many tests need: Java, the jars, and a real broker. Ports are free ones, all on 127.0.0.1."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bike_assets.local.broker import HOST, LocalBroker
+from bike_assets.local.jars import Jars, ensure_jars
+from bike_assets.local.java import java_home
+
+CHECKOUT = Path(__file__).parents[1]
+HOME = Path(os.environ.get("BIKE_TEST_HOME", CHECKOUT / "var")).absolute()
+"""Holds the jars, so that they are fetched once; nothing else is kept there."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on, all different: they are held together, then given up."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((HOST, 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@pytest.fixture(scope="session")
+def java() -> Path:
+    """A JAVA_HOME that Spark and Kafka run on."""
+    return java_home(None, HOME)
+
+
+@pytest.fixture(scope="session")
+def jars(java: Path) -> Jars:
+    """The class paths of Spark's extensions and of the broker."""
+    return ensure_jars(HOME, java)
+
+
+@pytest.fixture(scope="session")
+def broker(java: Path, jars: Jars, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The bootstrap address of a broker that all tests share: tell systems apart by their `system_id`."""
+    with LocalBroker(tmp_path_factory.mktemp("broker"), java, jars.kafka, *free_ports(2)) as running:
+        yield running.bootstrap
+
+
+@pytest.fixture(scope="module")
+def fresh_broker(java: Path, jars: Jars, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The bootstrap address of a broker that is this module's alone, without topics at first."""
+    with LocalBroker(tmp_path_factory.mktemp("fresh-broker"), java, jars.kafka, *free_ports(2)) as running:
+        yield running.bootstrap

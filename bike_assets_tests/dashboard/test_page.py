@@ -1,0 +1,183 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page, expect
+
+from bike_assets.dashboard.live import Forgotten
+from bike_assets.model.constants import MAX_GAP
+from bike_assets.model.readings import State
+from bike_assets_tests.dashboard.builders import description, polled, station, system
+from bike_assets_tests.dashboard.memory_feed import MemoryFeed
+from bike_assets_tests.dashboard.serving import Served, serve
+
+STATION = {"name": "Torget", "address": "Storgata 1", "lat": 59.91, "lon": 10.75}
+SECOND_S = 1.0
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def a_city() -> MemoryFeed:
+    return MemoryFeed(
+        system(),
+        polled(at=now()),
+        description("1", **STATION),
+        station("1", state_since=now() - timedelta(minutes=12)),
+        description("2", name="Havna", lat=59.92, lon=10.77),
+        station("2", bikes_available=0, state=State.EMPTY),
+    )
+
+
+@contextmanager
+def watched(browser: Browser, page: Served, path: str = "/", **given: object) -> Iterator[Page]:
+    """The page in a tab that must not complain."""
+    tab = browser.new_page(**given)  # type: ignore[arg-type]
+    complaints: list[str] = []
+    tab.on("pageerror", lambda err: complaints.append(str(err)))
+    tab.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    tab.goto(page.url + path)
+    try:
+        yield tab
+    finally:
+        tab.close()
+    assert complaints == []
+
+
+def wait_for_stations(tab: Page, count: int) -> None:
+    tab.wait_for_function("count => window.bikeLive?.stations.size === count", arg=count)
+
+
+def test_stations_systems_and_counts_appear(browser: Browser) -> None:
+    with serve(a_city()) as page, watched(browser, page) as tab:
+        wait_for_stations(tab, 2)
+        expect(tab.locator("#connection")).to_have_text("Live")
+        expect(tab.locator("[data-system=oslo]")).to_contain_text("Oslo Bysykkel")
+        expect(tab.locator("[data-system=oslo]")).to_contain_text("2 stations · 1 empty · 0 full · 5 bikes")
+        expect(tab.locator("#legend [data-state=empty]")).to_have_text("Empty1")
+        expect(tab.locator("#empty")).to_be_hidden()
+
+
+def test_a_change_is_in_the_browsers_memory_within_a_second(browser: Browser) -> None:
+    feed = a_city()
+    with serve(feed) as page, watched(browser, page) as tab:
+        wait_for_stations(tab, 2)
+        put_at = now().timestamp()
+        feed.put(station("1", bikes_available=77))
+        tab.wait_for_function("() => window.bikeLive.stations.get('oslo/1').bikes_available === 77")
+        received_at = tab.evaluate("window.bikeLive.receivedAt.get('oslo/1')") / 1000
+        assert 0 <= received_at - put_at + 0.001 < SECOND_S
+
+
+def test_a_click_on_a_station_opens_its_panel_and_escape_closes_it(browser: Browser) -> None:
+    with serve(a_city()) as page, watched(browser, page, "/#map=16/59.91/10.75") as tab:
+        wait_for_stations(tab, 2)
+        panel = tab.locator("#station")
+        box = tab.locator("#map").bounding_box()
+        assert box is not None
+        tab.locator("#map[data-drawn='2']").wait_for()
+        tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(panel).to_contain_text("Torget")
+        expect(panel).to_contain_text("for 12 min")
+        expect(panel).to_contain_text("Europe/Oslo")
+        expect(panel).to_contain_text("installed, renting, returning")
+        tab.keyboard.press("Escape")
+        expect(panel).to_be_hidden()
+
+
+def test_a_station_can_be_found_and_opened_by_the_keyboard_alone(browser: Browser) -> None:
+    feed = a_city()
+    with serve(feed) as page, watched(browser, page) as tab:
+        wait_for_stations(tab, 2)
+        tab.locator("#search").focus()
+        tab.keyboard.type("HAVNA")
+        tab.keyboard.press("ArrowDown")
+        tab.keyboard.press("Enter")
+        expect(tab.locator("#station-name")).to_have_text("Havna")
+        feed.put(station("2", bikes_available=6))
+        expect(tab.locator("#station .levels dd").first).to_have_text("6")
+
+
+def test_no_request_leaves_the_host(browser: Browser) -> None:
+    with serve(a_city()) as page:
+        context = browser.new_context()
+        asked: list[str] = []
+        context.on("request", lambda request: asked.append(request.url))
+        tab = context.new_page()
+        tab.goto(page.url)
+        wait_for_stations(tab, 2)
+        tab.locator("[data-system=oslo]").click()
+        tab.locator("#search").fill("torget")
+        tab.keyboard.press("Enter")
+        expect(tab.locator("#station-name")).to_have_text("Torget")
+        context.close()
+    assert any(url.endswith("/countries-50m.json") for url in asked)
+    hosts = {urlsplit(url).netloc for url in asked if not url.startswith(("data:", "blob:"))}
+    assert hosts == {f"127.0.0.1:{page.port}"}
+
+
+def test_a_station_becomes_unknown_by_the_passing_of_time(browser: Browser) -> None:
+    soon = now() - MAX_GAP + timedelta(seconds=4)
+    feed = MemoryFeed(system(), polled(at=soon), description(), station())
+    with serve(feed) as page, watched(browser, page) as tab:
+        wait_for_stations(tab, 1)
+        assert tab.evaluate("window.bikeLive.shown.get('oslo/1')") == "available"
+        tab.wait_for_function("() => window.bikeLive.shown.get('oslo/1') === 'unknown'")
+        expect(tab.locator("#legend [data-state=unknown]")).to_have_text("Unknown1")
+
+
+def test_an_absent_station_is_unknown(browser: Browser) -> None:
+    feed = MemoryFeed(system(), polled(at=now()), description(), station(absent_since=now()))
+    with serve(feed) as page, watched(browser, page) as tab:
+        wait_for_stations(tab, 1)
+        assert tab.evaluate("window.bikeLive.shown.get('oslo/1')") == "unknown"
+
+
+def test_a_forgotten_station_is_gone(browser: Browser) -> None:
+    feed = a_city()
+    with serve(feed) as page, watched(browser, page) as tab:
+        wait_for_stations(tab, 2)
+        feed.put(Forgotten("station_state", "oslo/2"))
+        wait_for_stations(tab, 1)
+        expect(tab.locator("[data-system=oslo]")).to_contain_text("1 station ·")
+
+
+def test_a_page_without_stations_says_what_to_do(browser: Browser) -> None:
+    with serve(MemoryFeed()) as page, watched(browser, page) as tab:
+        expect(tab.locator("#empty")).to_contain_text("No station yet")
+        expect(tab.locator("#empty")).to_contain_text("bike replay")
+
+
+def test_a_broker_that_is_down_is_said_on_screen_until_it_is_back(browser: Browser) -> None:
+    feed = a_city()
+    with serve(feed) as page, watched(browser, page) as tab:
+        wait_for_stations(tab, 2)
+        feed.break_down()
+        expect(tab.locator("#banner")).to_contain_text("does not answer")
+        expect(tab.locator("#connection")).to_have_text("Kafka is away")
+        assert tab.evaluate("window.bikeLive.stations.size") == 2
+        feed.mend()
+        expect(tab.locator("#banner")).to_be_hidden()
+        expect(tab.locator("#connection")).to_have_text("Live")
+
+
+def test_a_name_with_markup_is_shown_as_it_is(browser: Browser) -> None:
+    name = "<img src=x onerror=alert(1)>"
+    feed = MemoryFeed(system(name=name), polled(at=now()), description(name=name), station())
+    with serve(feed) as page, watched(browser, page) as tab:
+        wait_for_stations(tab, 1)
+        tab.locator("#search").fill("img")
+        tab.keyboard.press("Enter")
+        expect(tab.locator("#station-name")).to_have_text(name)
+        expect(tab.locator("[data-system=oslo] b")).to_have_text(name)
+
+
+def test_the_page_fits_a_phone(browser: Browser) -> None:
+    with serve(a_city()) as page, watched(browser, page, viewport={"width": 360, "height": 700}) as tab:
+        wait_for_stations(tab, 2)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+        tab.locator("#drawer-button").click()
+        tab.locator("[data-system=oslo]").click()
+        expect(tab.locator("#sidebar")).to_be_hidden()

@@ -1,0 +1,27 @@
+"""Small cities in which only what matters to a test is named."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bike_assets.simulator.city import City, Habits, SimStation
+
+MORNING = datetime(2026, 3, 3, 5, tzinfo=UTC)
+QUIET = Habits(riders_per_hour=0, vans_per_hour=0, closures_per_hour=0, vanishings_per_hour=0)
+
+
+def station(station_id: str, **named: Any) -> SimStation:
+    """A station of ten docks, half full; a larger number stands further east, 100 m a step."""
+    usual: dict[str, Any] = {
+        "name": f"Station {station_id}", "address": None, "lat": 0.0, "lon": int(station_id) * 0.0009,
+        "capacity": 10, "bikes": 5,
+    }
+    return SimStation(station_id=station_id, **(usual | named))
+
+
+def city(stations: Sequence[SimStation], habits: Habits = QUIET, system_id: str = "town") -> City:
+    return City(system_id, "Town", stations, seed=1, start=MORNING, timezone="Etc/UTC", habits=habits)
+
+
+def after(**time: float) -> datetime:
+    return MORNING + timedelta(**time)

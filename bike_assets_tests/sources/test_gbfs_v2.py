@@ -1,0 +1,202 @@
+"""GBFS 2: each feed read by its definition, bad rows rejected, broken envelopes said in a sentence."""
+
+import json
+import lzma
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bike_assets.model.answers import Description, InformationPoll, StationPoll, StationRow, SystemPoll, TypesPoll
+from bike_assets.model.errors import FeedMalformed
+from bike_assets.model.readings import Reading
+from bike_assets.sources.gbfs.discovery import parse_discovery
+from bike_assets.sources.gbfs.v2 import (
+    parse_station_information,
+    parse_station_status,
+    parse_system_information,
+    parse_vehicle_types,
+)
+from bike_assets_tests.sources.builders import NOON, NOON_S, RECORDINGS, REMOVED, body_of, gbfs, stations, status_row
+
+
+def recorded(feed: str) -> list[dict[str, Any]]:
+    with lzma.open(RECORDINGS / "oslo_gbfs_2024-11-30.jsonl.xz") as lines:
+        return [line["body"] for line in map(json.loads, lines) if line["feed"] == feed]
+
+
+def naively(row: dict[str, Any], electric: set[str]) -> StationRow:
+    ebikes = sum(kind["count"] for kind in row["vehicle_types_available"] if kind["vehicle_type_id"] in electric)
+    reading = Reading(row["num_bikes_available"], ebikes, row["num_docks_available"], None, None,
+                      row["is_installed"], row["is_renting"], row["is_returning"])
+    return StationRow(row["station_id"], reading, datetime.fromtimestamp(row["last_reported"], UTC))
+
+
+def read_all(poll: StationPoll) -> list[StationRow]:
+    return [poll.read(row) for row in poll.rows]
+
+
+def test_the_recorded_status_reads_as_plain_json_does() -> None:
+    bodies = recorded("gbfs.station_status")
+    assert len(bodies) == 69
+    for body in bodies:
+        rows = body["data"]["stations"]
+        poll = parse_station_status(body_of(body), "oslo", frozenset({"ebike"}))
+        assert read_all(poll) == [naively(row, {"ebike"}) for row in rows]
+        assert [key[0] for key in poll.keys] == [row["station_id"] for row in rows]
+        assert poll.feed_updated_at == datetime.fromtimestamp(body["last_updated"], UTC)
+        assert not poll.rejected
+
+
+def test_the_recorded_information_reads_as_plain_json_does() -> None:
+    (body,) = recorded("gbfs.station_information")
+    poll = parse_station_information(body_of(body), "oslo")
+    assert poll.descriptions == {
+        row["station_id"]: Description(row["name"], row["address"], row["lat"], row["lon"], row["capacity"], None)
+        for row in body["data"]["stations"]
+    }
+    assert len(poll.descriptions) == 260
+    assert not poll.rejected
+
+
+def test_a_heartbeat_moves_no_key_and_each_part_of_the_reading_does() -> None:
+    (key,) = parse_station_status(stations(status_row()), "city").keys
+    assert parse_station_status(stations(status_row(last_reported=NOON_S + 60)), "city").keys == [key]
+    ebikes = [{"vehicle_type_id": "e", "count": 1}]
+    for change in ({"num_bikes_available": 4}, {"num_docks_available": 8}, {"is_installed": False},
+                   {"is_renting": False}, {"is_returning": False}, {"num_bikes_disabled": 1},
+                   {"num_docks_disabled": 1}, {"vehicle_types_available": ebikes}):
+        assert parse_station_status(stations(status_row(**change)), "city").keys != [key]
+
+
+COUNTS = [{"vehicle_type_id": "e", "count": 2}, {"vehicle_type_id": "m", "count": 4},
+          {"vehicle_type_id": "c", "count": 1}]
+
+
+@pytest.mark.parametrize(
+    ("counts", "electric", "ebikes"),
+    [(COUNTS, {"e", "c"}, 3), (COUNTS, set(), 0), (COUNTS, None, None), (REMOVED, {"e"}, None), ([], {"e"}, 0)],
+)
+def test_ebikes_are_counted_where_types_are_known(counts: Any, electric: set[str] | None, ebikes: int) -> None:
+    types = None if electric is None else frozenset(electric)
+    poll = parse_station_status(stations(status_row(vehicle_types_available=counts)), "city", types)
+    assert read_all(poll)[0].reading.ebikes_available == ebikes
+
+
+@pytest.mark.parametrize("count", [999, None, REMOVED])
+def test_docks_that_are_not_counted_are_null(count: Any) -> None:
+    (row,) = read_all(parse_station_status(stations(status_row(num_docks_available=count)), "city"))
+    assert row.reading.docks_available is None
+
+
+def test_what_is_disabled_is_read() -> None:
+    body = stations(status_row(num_bikes_disabled=2, num_docks_disabled=1))
+    assert read_all(parse_station_status(body, "city"))[0].reading[3:5] == (2, 1)
+
+
+def test_vehicles_stand_in_for_missing_bikes_only() -> None:
+    rows = [status_row(num_bikes_available=REMOVED, num_vehicles_available=5),
+            status_row(station_id="b", num_bikes_available=1, num_vehicles_available=5),
+            status_row(station_id="c", num_bikes_available=REMOVED)]
+    poll = parse_station_status(stations(*rows), "city")
+    assert [row.reading.bikes_available for row in read_all(poll)] == [5, 1]
+    assert [key[1] for key in poll.keys] == [5, 1]
+    assert [row.reason for row in poll.rejected] == ["bad_field: Object missing required field num_bikes_available"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"station_id": ""}, "Expected str of length >= 1 - at $.station_id"),
+        ({"station_id": 5}, "Expected str, got int - at $.station_id"),
+        ({"num_bikes_available": -1}, "Expected int >= 0 - at $.num_bikes_available"),
+        ({"num_docks_available": 10**7}, "Expected int <= 1000000 - at $.num_docks_available"),
+        ({"is_renting": 1}, "Expected bool, got int - at $.is_renting"),
+        ({"is_installed": REMOVED}, "Object missing required field is_installed"),
+        ({"last_reported": NOON_S * 1000}, "Expected int <= 7258118399 - at $.last_reported"),
+        ({"last_reported": "2026-06-01T12:00:00Z"}, "Expected int | float | null, got str - at $.last_reported"),
+        ({"vehicle_types_available": [{"vehicle_type_id": "e"}]},
+         "Object missing required field count - at $.vehicle_types_available[0]"),
+    ],
+)
+def test_a_bad_row_is_rejected_and_its_neighbours_are_kept(changes: dict[str, Any], reason: str) -> None:
+    poll = parse_station_status(stations(status_row(**changes), status_row(station_id="b")), "city")
+    assert [key[0] for key in poll.keys] == ["b"]
+    assert [(row.row_index, row.reason) for row in poll.rejected] == [(0, f"bad_field: {reason}")]
+    assert poll.feed_updated_at == NOON
+
+
+def test_the_later_of_two_rows_of_a_station_wins() -> None:
+    rows = [status_row(num_bikes_available=1), status_row(num_bikes_available=2, last_reported=NOON_S + 5)]
+    poll = parse_station_status(stations(*rows), "city")
+    assert [row.reading.bikes_available for row in read_all(poll)] == [2]
+    assert [row.row_index for row in poll.rejected] == [0]
+
+
+def test_a_time_may_have_a_fraction_or_be_missing() -> None:
+    poll = parse_station_status(stations(status_row(last_reported=NOON_S + 0.25),
+                                         status_row(station_id="b", last_reported=REMOVED)), "city")
+    assert [row.reported_at for row in read_all(poll)] == [NOON + timedelta(milliseconds=250), None]
+
+
+BROKEN = [b"", b"<html>", b"[]", b"{}", gbfs([]), gbfs({}), gbfs(None), stations(last_updated=REMOVED),
+          stations(last_updated="x"), stations(last_updated=10**12), b'{"data":' * 50_000]
+
+
+@pytest.mark.parametrize("body", BROKEN)
+@pytest.mark.parametrize(
+    ("parse", "feed"),
+    [(parse_station_status, "station_status"), (parse_station_information, "station_information"),
+     (parse_system_information, "system_information"), (parse_vehicle_types, "vehicle_types")],
+)
+def test_a_broken_envelope_is_malformed(parse: Any, feed: str, body: bytes) -> None:
+    with pytest.raises(FeedMalformed, match=rf"^city: the answer is no {feed} of GBFS 2: .+"):
+        parse(body, "city")
+
+
+def test_information_rejects_its_bad_rows() -> None:
+    good = {"station_id": "a", "name": "A", "lat": 59.9, "lon": 10, "extra": 1}
+    body = stations(good, good | {"station_id": "b", "lat": 400}, good | {"name": "again"},
+                    {"station_id": "d", "name": "D"}, good | {"station_id": "e", "capacity": -1})
+    poll = parse_station_information(body, "city")
+    assert poll == InformationPoll({"a": Description("A", None, 59.9, 10.0, None, None)}, NOON, poll.rejected)
+    assert [row.row_index for row in poll.rejected] == [1, 2, 3, 4]
+    assert poll.rejected[1].reason == "duplicate: a stands in this answer twice"
+
+
+def test_a_system_says_who_it_is() -> None:
+    body = gbfs({"system_id": "c", "name": "City Bike", "operator": "Op", "timezone": "Europe/Oslo", "language": "nb"})
+    assert parse_system_information(body, "city") == SystemPoll("City Bike", "Op", "Europe/Oslo", NOON)
+    assert parse_system_information(gbfs({"name": "City Bike"}), "city") == SystemPoll("City Bike", None, None, NOON)
+
+
+def test_electric_and_electric_assist_are_electric() -> None:
+    kinds = ["human", "electric", "electric_assist", "combustion", "hybrid"]
+    rows = [{"vehicle_type_id": kind, "form_factor": "bicycle", "propulsion_type": kind} for kind in kinds]
+    poll = parse_vehicle_types(gbfs({"vehicle_types": [*rows, {"vehicle_type_id": "x"}]}), "city")
+    assert poll == TypesPoll(["electric", "electric_assist"], 5, NOON, poll.rejected)
+    assert [row.row_index for row in poll.rejected] == [5]
+
+
+def feeds(*names: str) -> dict[str, Any]:
+    return {"feeds": [{"name": name, "url": f"https://city.example/{name}"} for name in names]}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"fr": feeds("other"), "en": feeds("station_status")}, {"nb": feeds("station_status"), "fr": feeds("other")},
+     feeds("station_status")],
+)
+def test_discovery_takes_english_or_the_first_language_or_none(data: Any) -> None:
+    assert parse_discovery(gbfs(data), "city") == {"station_status": "https://city.example/station_status"}
+
+
+def test_discovery_passes_over_an_entry_without_url() -> None:
+    data = {"en": {"feeds": [{"name": "x"}, *feeds("station_status")["feeds"]]}}
+    assert parse_discovery(gbfs(data), "city").keys() == {"station_status"}
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", gbfs({}), gbfs({"en": {}}), gbfs({"en": feeds()}), gbfs([])])
+def test_a_discovery_without_feeds_is_malformed(body: bytes) -> None:
+    with pytest.raises(FeedMalformed, match=r"^city: .*gbfs\.json"):
+        parse_discovery(body, "city")
