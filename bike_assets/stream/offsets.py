@@ -1,6 +1,7 @@
 """Where the topics end, and how far the stream has come."""
 
 import logging
+import time
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
@@ -34,33 +35,29 @@ def topic_partitions(bootstrap_servers: str) -> dict[str, int]:
 
 def end_offsets(bootstrap_servers: str) -> Offsets:
     """The end of what is committed, now."""
-    partitions = topic_partitions(bootstrap_servers)
+    ends = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            return _end_offsets(bootstrap_servers)
+        except KafkaException as err:
+            # A topic that was made a moment ago has no leader yet.
+            if not err.args[0].retriable() or time.monotonic() > ends:
+                reason = err.args[0].str()
+                raise BrokerUnavailable(f"Kafka at {bootstrap_servers} does not answer: {reason}.") from None
+            time.sleep(0.1)
+
+
+def _end_offsets(bootstrap_servers: str) -> Offsets:
     wanted = {
         TopicPartition(topic, partition): OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        for topic, count in partitions.items()
+        for topic, count in topic_partitions(bootstrap_servers).items()
         for partition in range(count)
     }
-    asked = _admin(bootstrap_servers).list_offsets(
+    admin = _admin(bootstrap_servers)  # its answers come only while it lives
+    asked = admin.list_offsets(
         wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_S
     )
-    ends: Offsets = {}
-    try:
-        for place, future in asked.items():
-            ends.setdefault(place.topic, {})[str(place.partition)] = future.result().offset
-    except KafkaException as err:
-        raise BrokerUnavailable(f"Kafka at {bootstrap_servers} does not answer: {err.args[0].str()}.") from None
-    return ends
-
-
-def reached(done: Offsets, wanted: Offsets) -> bool:
-    """Whether `done` is at or behind every wanted end."""
-    return lag(done, wanted) == 0
-
-
-def lag(done: Offsets, wanted: Offsets) -> int:
-    """Messages that are still to come."""
-    return sum(
-        max(end - done.get(topic, {}).get(partition, 0), 0)
-        for topic, ends in wanted.items()
-        for partition, end in ends.items()
-    )
+    found: Offsets = {}
+    for place, future in asked.items():
+        found.setdefault(place.topic, {})[str(place.partition)] = future.result(ANSWER_S).offset
+    return found

@@ -9,11 +9,15 @@ from bike_assets.model.errors import BrokerUnavailable
 
 
 class MemoryFeed:
-    """A Feed without a broker. `break_down` and `mend` are the broker's going and coming."""
+    """A Feed without a broker, read in pieces of `at_once`.
 
-    def __init__(self, *messages: Message) -> None:
+    `break_down` and `mend` are the broker's going and coming.
+    """
+
+    def __init__(self, *messages: Message, at_once: int = 1000) -> None:
         self._kept = [Written(message, datetime.now(UTC)) for message in messages]
         self._news = threading.Condition()
+        self._at_once = at_once
         self._read_to = 0
         self._is_down = False
         self.opened = 0
@@ -53,8 +57,8 @@ class MemoryFeed:
         with self._news:
             self._news.wait_for(lambda: self._is_down or not self.is_caught_up, timeout_s)
             self._refuse_where_down()
-            news = self._kept[self._read_to :]
-            self._read_to = len(self._kept)
+            news = self._kept[self._read_to : self._read_to + self._at_once]
+            self._read_to += len(news)
             return news
 
     def close(self) -> None:

@@ -73,9 +73,15 @@ class PlainViewer:
             yield from (line.decode() for line in lines)
 
     def _read_chunks(self) -> Iterator[bytes]:
-        while size := int(self._file.readline() or b"0", 16):
+        while size := self._chunk_size():
             yield self._file.read(size)
             self._file.readline()
+
+    def _chunk_size(self) -> int:
+        line = self._file.readline()
+        if not line:
+            raise ConnectionAbortedError("the stream was cut off, not ended")
+        return int(line, 16)
 
 
 @contextmanager

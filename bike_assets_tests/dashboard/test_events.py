@@ -92,6 +92,7 @@ def test_a_viewer_that_leaves_is_forgotten() -> None:
             staying.next_of("changes")
             count += 1
         assert page.broadcaster.viewers == 1
+        assert count < FRAMES_KEPT / 2, "it was not forgotten but dropped as too slow"
 
 
 def test_a_server_that_stops_ends_its_streams_at_once() -> None:

@@ -62,11 +62,18 @@ def test_what_is_there_comes_as_a_snapshot_and_what_follows_as_changes() -> None
         assert [one.bikes_available for one in changes.stations] == [4]
 
 
+def test_nothing_is_shown_before_all_that_was_there_has_been_read() -> None:
+    feed = MemoryFeed(station("1"), station("2"), station("1", bikes_available=8), at_once=1)
+    with following(feed) as (follower, listener):
+        listener.wait_for(lambda: follower.generation == 1)
+        _, snapshot = follower.snapshot()
+        assert [(one.key, one.bikes_available) for one in snapshot.stations] == [("oslo/1", 8), ("oslo/2", 5)]
+
+
 def test_of_many_changes_of_a_station_only_the_newest_is_taken() -> None:
-    with following(MemoryFeed(station())) as (follower, listener):
+    feed = MemoryFeed(station())
+    with following(feed) as (follower, listener):
         listener.wait_for(is_live(follower))
-        feed = follower._feed
-        assert isinstance(feed, MemoryFeed)
         feed.put(*(station(bikes_available=bikes) for bikes in range(9)), station("2"))
         changes = taken_until(follower, listener, "oslo/2")
         assert [(one.key, one.bikes_available) for one in changes.stations] == [("oslo/1", 8), ("oslo/2", 5)]
