@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bike_assets.logs import set_up_logs
@@ -35,9 +36,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON for a program to read
 def main() -> NoReturn:
     """The entry point: an error of ours is one sentence and exit status 1."""
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
     except BikeAssetsError as error:
-        err.print(f"[bold red]error[/]: {error}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]error[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except typer.Abort:
         sys.exit(130)
@@ -48,7 +49,7 @@ def main() -> NoReturn:
             raise
         error.show()  # type: ignore[attr-defined]  # click's own way to say what was wrong
         sys.exit(2)
-    sys.exit(0)
+    sys.exit(status or 0)
 
 
 def _is_usage(error: Exception) -> bool:
@@ -115,7 +116,7 @@ def status(as_json: AsJson = False) -> None:
     table = Table("service", "state", "heartbeat", "says")
     for service in found["services"]:
         age = "" if service["heartbeat_age_s"] is None else f"{service['heartbeat_age_s']:.0f} s ago"
-        table.add_row(service["name"], service["state"], age, service["says"])
+        table.add_row(service["name"], service["state"], age, escape(service["says"]))
     out.print(table)
     out.print(found["summary"])
 
@@ -131,7 +132,7 @@ def doctor(as_json: AsJson = False) -> None:
     else:
         for finding in findings:
             mark = "[green]ok[/]  " if finding.ok else "[red]no[/]  "
-            out.print(f"{mark}{finding.what}: {finding.says}", highlight=False, soft_wrap=True)
+            out.print(f"{mark}{finding.what}: {escape(finding.says)}", highlight=False, soft_wrap=True)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
@@ -146,7 +147,7 @@ def config(as_json: AsJson = False) -> None:
         return
     table = Table("setting", "value", "what it is")
     for name, field in Settings.model_fields.items():
-        table.add_row(f"BIKE_{name.upper()}", str(values[name]), field.description or "")
+        table.add_row(f"BIKE_{name.upper()}", escape(str(values[name])), field.description)
     out.print(table)
 
 
@@ -164,7 +165,7 @@ def poll(systems: Annotated[list[str], typer.Argument(help="Their system_ids.")]
         return
     for each in polls:
         said = each["error"] or f"{each['rows_accepted']} rows, {each['events']} events"
-        out.print(f"{each['system_id']} {each['feed']}: {each['outcome']}, {said}")
+        out.print(f"{each['system_id']} {each['feed']}: {each['outcome']}, {escape(said)}")
 
 
 @app.command()
@@ -216,9 +217,9 @@ def sql(
     if as_json:
         _print_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
         return
-    table = Table(*answer.columns)
+    table = Table(*map(escape, answer.columns))
     for row in answer.rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*("" if value is None else escape(str(value)) for value in row))
     out.print(table)
     out.print(f"{len(answer.rows)} rows")
 

@@ -31,11 +31,11 @@ class Settings(BaseSettings):
     home: Path = Field(Path("var"), description="where all state lives: raw, kafka, lake, dagster, jars, logs")
     sources: Path = Field(Path("sources.toml"), description="the systems to poll")
     host: str = Field("127.0.0.1", description="the address that services listen on")
-    page_port: int = Field(8088, ge=1, le=65535)
-    dagster_port: int = Field(3000, ge=1, le=65535)
+    page_port: int = Field(8088, ge=1, le=65535, description="of the live page")
+    dagster_port: int = Field(3000, ge=1, le=65535, description="of Dagster's UI")
     kafka_port: int = Field(19092, ge=1, le=65535, description="of the local broker")
     kafka_controller_port: int = Field(19093, ge=1, le=65535, description="of the local broker")
-    simulator_port: int = Field(18080, ge=1, le=65535)
+    simulator_port: int = Field(18080, ge=1, le=65535, description="of the demo's simulator")
 
     kafka: str | None = Field(None, description="bootstrap servers; without them a local broker is started")
     partitions: PositiveInt = Field(4, description="of each topic, when it is made")
@@ -54,7 +54,8 @@ class Settings(BaseSettings):
 
     jcdecaux_key: SecretStr | None = Field(None, description="the key of JCDecaux's API")
     jcdecaux_url: str = Field("https://api.jcdecaux.com", description="JCDecaux's API")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+                           description="DEBUG, INFO, WARNING or ERROR")
     log_json: bool = Field(False, description="a JSON object a line instead of text")
 
     @classmethod

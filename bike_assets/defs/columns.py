@@ -1,6 +1,5 @@
 """The model's tables and topics in Dagster's words."""
 
-import json
 from typing import Any
 
 import dagster as dg
@@ -18,7 +17,7 @@ def column_schema(table: Table) -> dg.TableSchema:
             dg.TableColumn(
                 column.name,
                 column.type,
-                column.description or None,
+                column.description,
                 constraints=dg.TableColumnConstraints(nullable=column.nullable),
             )
             for column in table.columns
@@ -50,5 +49,5 @@ def topic_metadata(topic: Topic) -> dict[str, Any]:
     return {
         "topic": topic.name,
         "kept": topic.config["cleanup.policy"],
-        "json_schema": dg.JsonMetadataValue(json.loads(json.dumps(topic.schema))),
+        "json_schema": dg.JsonMetadataValue(topic.schema),
     }

@@ -103,13 +103,25 @@ def judge(memory: SystemMemory, feed: str, answer: Answer) -> Verdict:
 
 
 def _judge_unmodified(memory: SystemMemory, feed: str, at: datetime) -> Verdict:
-    if feed not in memory.observed_at or (feed == STATUS_FEED and memory.last_good_poll_at is None):
+    if not _is_known(memory, feed):
         return Verdict(Outcome.INVALID, "not modified, but nothing was known")
     if feed != STATUS_FEED:
         return Verdict(Outcome.NOT_MODIFIED)
     error = _staleness(memory, memory.feed_updated_at, at)
     outcome = Outcome.STALE if error else Outcome.NOT_MODIFIED
     return Verdict(outcome, error, feed_updated_at=memory.feed_updated_at)
+
+
+def _is_known(memory: SystemMemory, feed: str) -> bool:
+    """Whether there is something that a 304 can confirm."""
+    match feed:
+        case "station_status":
+            return memory.last_good_poll_at is not None
+        case "station_information":
+            return bool(memory.descriptions)
+        case "vehicle_types":
+            return memory.electric_types is not None
+    return feed in memory.observed_at
 
 
 def _judge_parsed(memory: SystemMemory, at: datetime, parsed: Parsed) -> Verdict:
@@ -155,7 +167,7 @@ def _follow(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict) -
     at = answer.fetched_at
     match verdict.parsed:
         case StationPoll() as poll:
-            _follow_time(memory, poll.feed_updated_at)
+            _follow_time(memory, poll.feed_updated_at, at)
             memory.is_shared_feed = answer.is_shared
             return detect(memory, poll, at)
         case InformationPoll(descriptions=descriptions):
@@ -169,7 +181,12 @@ def _follow(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict) -
     return Detected()
 
 
-def _follow_time(memory: SystemMemory, updated_at: datetime | None) -> None:
+def _follow_time(memory: SystemMemory, updated_at: datetime | None, at: datetime) -> None:
+    """Remember a body's own time. One in the future (a broken clock) counts as not given: by it, all
+    that is to come would be called stale until that time is reached.
+    """
+    if updated_at is not None and updated_at - at > MAX_GAP:
+        updated_at = None
     before = memory.feed_updated_at
     if before is not None and updated_at is not None and updated_at > before:
         memory.feed_has_advanced = True

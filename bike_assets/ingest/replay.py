@@ -11,7 +11,7 @@ import structlog
 
 from bike_assets.ingest.memory import Memories
 from bike_assets.ingest.routing import parts
-from bike_assets.model.answers import Answer
+from bike_assets.model.answers import ALL_CONTRACTS, Answer
 from bike_assets.model.errors import BrokerUnavailable, Fenced
 from bike_assets.model.messages import Poll
 from bike_assets.model.topics import partition_of
@@ -76,14 +76,18 @@ class Replay:
 
     def _batch(self, answers: list[Answer]) -> None:
         by_partition: dict[int, list[Answer]] = {}
-        for part in self._parts(answers):
-            by_partition.setdefault(partition_of(part.system_id, self._partitions), []).append(part)
+        for answer in answers:
+            if answer.system_id == ALL_CONTRACTS:
+                # Which contracts it should have held is known once the answers before it are taken.
+                self._write_all(by_partition)
+            for part in parts(answer, self._shared_systems):
+                by_partition.setdefault(partition_of(part.system_id, self._partitions), []).append(part)
+        self._write_all(by_partition)
+
+    def _write_all(self, by_partition: dict[int, list[Answer]]) -> None:
         for partition, own in by_partition.items():
             self._write(partition, own)
-
-    def _parts(self, answers: list[Answer]) -> Iterator[Answer]:
-        for answer in answers:
-            yield from parts(answer, self._shared_systems)
+        by_partition.clear()
 
     def _shared_systems(self) -> set[str]:
         """Systems whose last good poll came in an answer with all contracts: expected in the next."""

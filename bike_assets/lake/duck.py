@@ -3,6 +3,8 @@
 Nothing is served from a DuckDB file: one that a process writes cannot be opened by another.
 """
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,13 +14,13 @@ from deltalake import DeltaTable
 
 from bike_assets.lake.tables import arrow_schema, open_table, table_path
 from bike_assets.model.constants import MAX_GAP
-from bike_assets.model.errors import WrongQuery
+from bike_assets.model.errors import LakeBroken, WrongQuery
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES, Table
 
 _DUCK = {"string": "VARCHAR", "timestamp": "TIMESTAMPTZ", "date": "DATE", "int": "INTEGER",
          "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}
 
-_READING = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
+_READING_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 
 
 def connect(lake: Path) -> duckdb.DuckDBPyConnection:
@@ -50,7 +52,10 @@ def _view(con: duckdb.DuckDBPyConnection, table: Table, delta: DeltaTable) -> No
     if not files:
         _empty(con, table)
         return
-    relation = con.read_parquet(files, hive_partitioning=bool(table.partitioned_by), union_by_name=True)
+    try:
+        relation = con.read_parquet(files, hive_partitioning=bool(table.partitioned_by), union_by_name=True)
+    except duckdb.Error as err:
+        raise LakeBroken(f"{table.name} cannot be read: {str(err).splitlines()[0]}.") from None
     casts = [duckdb.ColumnExpression(c.name).cast(_DUCK[c.type]).alias(c.name) for c in table.columns]
     con.execute(f"CREATE VIEW {table.name} AS {relation.select(*casts).sql_query()}")
 
@@ -90,16 +95,38 @@ class Answered(NamedTuple):
 
 
 def ask(lake: Path, query: str) -> Answered:
-    """Answer a person's question over the lake's views. Raises WrongQuery with what DuckDB says of it.
-
-    Only statements that read are let through: DuckDB would allow COPY to write into the lake itself.
-    """
+    """Answer a person's question over the lake's views. Raises WrongQuery with what DuckDB says of it."""
     con = connect_read_only(lake)
     try:
-        statements = con.extract_statements(query)
-        if any(statement.type not in _READING for statement in statements):
-            raise WrongQuery("The tables can only be read here: SELECT, FROM, WITH, DESCRIBE, SHOW, EXPLAIN.")
+        _refuse_writes(con, query)
         result = con.execute(query)
         return Answered([column[0] for column in result.description or []], result.fetchall())
     except duckdb.Error as err:
         raise WrongQuery(f"DuckDB cannot answer this: {err}") from None
+    finally:
+        con.close()
+
+
+def _refuse_writes(con: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Raise WrongQuery for all but one statement that only reads.
+
+    DuckDB itself would let a COPY write into the lake: as a statement, under EXPLAIN ANALYZE, and in the
+    WITH of a SELECT. So each node of the parsed query has to be of a kind that reads.
+    """
+    statements = con.extract_statements(query)
+    if len(statements) != 1:
+        raise WrongQuery("Ask one question at a time.")
+    (parsed,) = con.execute("SELECT json_serialize_sql($1::VARCHAR)", [query]).fetchall()[0]
+    if statements[0].type != duckdb.StatementType.SELECT or not set(_nodes(json.loads(parsed))) <= _READING_NODES:
+        raise WrongQuery("The tables can only be read here: SELECT, FROM, WITH, VALUES, DESCRIBE, SUMMARIZE, SHOW.")
+
+
+def _nodes(parsed: Any) -> Iterator[str]:
+    """The kinds of all query nodes in DuckDB's own account of a statement."""
+    if isinstance(parsed, dict):
+        if "cte_map" in parsed:
+            yield parsed["type"]
+        parsed = list(parsed.values())
+    if isinstance(parsed, list):
+        for part in parsed:
+            yield from _nodes(part)

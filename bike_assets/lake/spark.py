@@ -33,6 +33,10 @@ _TYPES: dict[ColumnType, DataType] = {
     "boolean": BooleanType(),
 }
 
+# Spark looks for a cause in the text of an interrupted batch by a regular expression that recurses.
+_STACK = "-Xss16m"
+_LOGGING = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
+
 _CONFIG = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -70,14 +74,12 @@ def spark_session(home: SparkHome, app: str) -> SparkSession:
     builder = SparkSession.builder.appName(app).master(home.master)
     for key, value in _CONFIG.items():
         builder = builder.config(key, value)
-    session = (
+    return (
         builder.config("spark.driver.memory", home.memory)
-        .config("spark.driver.extraJavaOptions", "-Duser.timezone=UTC -XX:+UseSerialGC")
+        .config("spark.driver.extraJavaOptions", f"-Duser.timezone=UTC -XX:+UseSerialGC {_STACK} {_LOGGING}")
         .config("spark.jars", ",".join(map(str, home.jars)))
         .getOrCreate()
     )
-    session.sparkContext.setLogLevel("ERROR")
-    return session
 
 
 def spark_schema(columns: Sequence[Column]) -> StructType:

@@ -59,4 +59,12 @@ def open_table(lake: Path, table: Table) -> DeltaTable:
     except TableNotFoundError:
         raise LakeBroken(f"{table.name} does not exist yet; `bike drain` makes it.") from None
     except (DeltaError, OSError) as err:
-        raise LakeBroken(f"{table.name} cannot be read: {err}.") from None
+        raise LakeBroken(f"{table.name} cannot be read: {str(err).splitlines()[0]}.") from None
+
+
+def row_count(lake: Path, table: Table) -> int:
+    """How many rows the table has, by its Delta log alone; 0 where it is not there."""
+    if not (table_path(lake, table) / "_delta_log").exists():
+        return 0
+    files = pa.table(open_table(lake, table).get_add_actions(flatten=True))
+    return sum(files["num_records"].to_pylist())

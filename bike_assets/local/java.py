@@ -14,12 +14,16 @@ OLDEST_JAVA = 17
 """Spark 4 and Kafka 4 need it."""
 
 _ABSENT_MODULE = "--add-modules=jdk.incubator.vector"
+_ABSENT_PACKAGE = "--add-opens=java.base/sun.security.action=ALL-UNNAMED"
 _WRAPPER = """\
 #!/bin/sh
-# Spark asks for a module that the Java runtime behind this lacks and does not need: left out here.
+# Spark asks for a module and a package that the Java runtime behind this lacks and does not need.
 for argument; do
   shift
-  [ "$argument" = "{absent}" ] || set -- "$@" "$argument"
+  case "$argument" in
+    {module}|{package}) ;;
+    *) set -- "$@" "$argument" ;;
+  esac
 done
 exec {java} "$@"
 """
@@ -71,7 +75,7 @@ def _java_from_pip() -> Path:
 
 def _wrapped(java: Path, made: Path) -> Path:
     wrapper = made / "bin" / "java"
-    text = _WRAPPER.format(absent=_ABSENT_MODULE, java=shlex.quote(str(java))).encode()
+    text = _WRAPPER.format(module=_ABSENT_MODULE, package=_ABSENT_PACKAGE, java=shlex.quote(str(java))).encode()
     if not wrapper.exists() or wrapper.read_bytes() != text:
         _write_aside(wrapper, text, mode=0o755)
     return made.absolute()

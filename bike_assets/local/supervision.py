@@ -26,19 +26,25 @@ from bike_assets.model.errors import ServiceNotReady
 MARK = "BIKE_SUPERVISED_HOME"
 """In the environment of all that a supervisor of ours starts: how its leftovers are known."""
 
+_UP = frozenset({"STARTING", "RUNNING", "STOPPING"})
+
 START_S = 20.0
 STOP_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A service as supervisor starts it."""
+    """A service as supervisor starts it.
+
+    `is_group_told`: whether its children get SIGTERM with it; not where it ends them in order itself.
+    """
 
     name: str
     command: Sequence[str]
     starts_at_once: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_s: int = 10
+    is_group_told: bool = True
     final_exits: Sequence[int] = (0,)
 
 
@@ -86,12 +92,17 @@ class Supervision:
             return None
         return {info["name"]: info["statename"] for info in infos}
 
-    def stop(self) -> None:
-        """End all services and the supervisor, and wait until they are gone."""
-        left = leftovers(self._home)
+    def stop(self, *, last: str) -> None:
+        """End all services together, `last` when the others are gone, then the supervisor."""
         with suppress(OSError, Fault):  # gone already, or going: what counts is who is left
+            others = [name for name, state in (self.states() or {}).items() if name != last and state in _UP]
+            for name in others:
+                self._call("stopProcess", name, False)
+            ends = time.monotonic() + STOP_S
+            while time.monotonic() < ends and _UP & {(self.states() or {}).get(name) for name in others}:
+                time.sleep(0.1)
             self._call("shutdown")
-        psutil.wait_procs(left, timeout=STOP_S)
+            psutil.wait_procs([each for each in leftovers(self._home) if _is_supervisor(each)], timeout=STOP_S)
         reap(self._home)
         if self._process is not None:
             self._process.wait()
@@ -134,7 +145,7 @@ def _section(program: Program, logs: Path) -> dict[str, str]:
         "startsecs": "1",
         "startretries": "1000000",
         "stopwaitsecs": str(program.stop_s),
-        "stopasgroup": "true",
+        "stopasgroup": str(program.is_group_told).lower(),
         "killasgroup": "true",
         "redirect_stderr": "true",
         "stdout_logfile": str(logs / f"{program.name}.log"),
@@ -149,6 +160,12 @@ def _quoted(word: str) -> str:
 
 def _escaped(word: str) -> str:
     return word.replace("%", "%%")
+
+
+def _is_supervisor(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return "supervisor.supervisord" in process.cmdline()
+    return False
 
 
 def leftovers(home: Path) -> list[psutil.Process]:

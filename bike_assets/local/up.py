@@ -53,7 +53,7 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
             pass  # told to stop while starting: an end like any other
         finally:
             console.print("Stopping...")
-            supervision.stop()
+            supervision.stop(last=BROKER)
             console.print("Stopped.")
 
 
@@ -61,7 +61,7 @@ def down(settings: Settings) -> int:
     """End what runs in this home: the `bike up` that holds it, or what one left behind."""
     count = len(leftovers(settings.home))
     if count:
-        Supervision(settings.home).stop()
+        Supervision(settings.home).stop(last=BROKER)
     return count
 
 
@@ -161,7 +161,8 @@ def _programs(settings: Settings, dagster_home: Path, *, is_demo: bool) -> list[
     dagster = given | {"DAGSTER_HOME": str(dagster_home)}
     tools = Path(python).parent
     programs = [
-        Program(services.STREAM, (*bike, "stream"), starts_at_once=False, environment=given, stop_s=20),
+        Program(services.STREAM, (*bike, "stream"), starts_at_once=False, environment=given, stop_s=20,
+                is_group_told=False),
         Program(services.PAGE, (*bike, "page"), starts_at_once=False, environment=given),
         Program(services.POLLER, (*bike, "poller"), starts_at_once=False, environment=given),
         Program(WEBSERVER, (str(tools / "dagster-webserver"), *workspace, *webserver),

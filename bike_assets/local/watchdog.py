@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import structlog
 
-from bike_assets.heartbeats import FRESH_S, read_heartbeat
+from bike_assets.heartbeats import FRESH_S, Heartbeat, read_heartbeat
 
 log = structlog.get_logger()
 
@@ -19,7 +19,7 @@ def kill_hanging(run: Path, services: Iterable[str], now: datetime | None = None
     killed = []
     for service in services:
         beat = read_heartbeat(run, service)
-        if beat is None or not psutil.pid_exists(beat.pid):
+        if beat is None or not _wrote(beat):
             continue
         age_s = beat.age_s(now or datetime.now(UTC))
         if age_s > FRESH_S:
@@ -27,3 +27,11 @@ def kill_hanging(run: Path, services: Iterable[str], now: datetime | None = None
             os.kill(beat.pid, signal.SIGKILL)
             killed.append(service)
     return killed
+
+
+def _wrote(beat: Heartbeat) -> bool:
+    """Whether the process that has the heartbeat's pid is the one that wrote it."""
+    try:
+        return psutil.Process(beat.pid).create_time() <= beat.at.timestamp()
+    except psutil.NoSuchProcess:
+        return False

@@ -18,9 +18,11 @@ from bike_assets.ingest.recordings import read_recording
 from bike_assets.ingest.replay import Replay, Replayed
 from bike_assets.ingest.shift import shift, shift_ending_at
 from bike_assets.ingest.writer import PartitionWriter
+from bike_assets.lake.tables import row_count
 from bike_assets.local.parts import kafka, spark_home
 from bike_assets.model.errors import ServiceNotReady, WrongSettings
 from bike_assets.model.messages import Poll
+from bike_assets.model.tables import EVENTS_TABLES
 from bike_assets.settings import Settings
 from bike_assets.sources.config import load_sources
 
@@ -103,11 +105,7 @@ def drain_now(settings: Settings) -> dict[str, Any]:
 
 
 def _rows(settings: Settings) -> int:
-    """Rows in all tables of events, from their Delta logs."""
-    from bike_assets.lake.duck import ask
-    from bike_assets.model.tables import EVENTS_TABLES
-
-    return sum(ask(settings.lake, f"SELECT count(*) FROM {table.name}").rows[0][0] for table in EVENTS_TABLES)
+    return sum(row_count(settings.lake, table) for table in EVENTS_TABLES)
 
 
 def _wait_for_stream(settings: Settings) -> None:

@@ -17,6 +17,21 @@ SystemId = Annotated[str, Meta(description="the system, in GBFS's words; `jcdeca
 StationId = Annotated[str, Meta(description="the station, as its feed names it")]
 ObservedAt = Annotated[datetime, Meta(description="when the last byte of the answer came")]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Feed = Annotated[str, Meta(description="GBFS's name; JCDecaux's stations count as station_status")]
+FetchedAt = Annotated[datetime, Meta(description="when the last byte of the answer came, or the failure")]
+Address = Annotated[str | None, Meta(description="street and number, as the feed writes them")]
+HasPaymentTerminal = Annotated[bool | None, Meta(description="takes payment cards; null where not given")]
+BikesAvailable = Annotated[int, Meta(ge=0, le=MAX_COUNT, description="vehicles of all types to take")]
+EbikesAvailable = Annotated[Count | None, Meta(description="of them electric; null where not given")]
+DocksAvailable = Annotated[Count | None, Meta(description="docks to return to; null where not given")]
+BikesDisabled = Annotated[Count | None, Meta(description="vehicles out of order")]
+DocksDisabled = Annotated[Count | None, Meta(description="docks out of order")]
+IsInstalled = Annotated[bool, Meta(description="stands on the street")]
+IsRenting = Annotated[bool, Meta(description="gives vehicles out, where it has any")]
+IsReturning = Annotated[bool, Meta(description="takes vehicles back, where it has a dock")]
+StateNow = Annotated[State, Meta(description="unknown, closed, empty, full or available")]
+StateSince = Annotated[datetime, Meta(description="since when it is in this state, gaps ignored")]
+ReportedAt = Annotated[datetime | None, Meta(description="the station's own time of its last report")]
 Latitude = Annotated[float, Meta(ge=-90, le=90, description="degrees north, WGS 84")]
 Longitude = Annotated[float, Meta(ge=-180, le=180, description="degrees east, WGS 84")]
 
@@ -49,20 +64,20 @@ class StationStatus(Struct, kw_only=True, frozen=True):
     station_id: StationId
     observed_at: ObservedAt
     kind: Annotated[EventKind, Meta(description="change, keyframe or absent")]
-    bikes_available: Annotated[Count | None, Meta(description="vehicles of all types to take")]
-    ebikes_available: Annotated[Count | None, Meta(description="of them electric; null where not given")]
-    docks_available: Annotated[Count | None, Meta(description="docks to return to; null where not given")]
-    bikes_disabled: Annotated[Count | None, Meta(description="vehicles out of order")]
-    docks_disabled: Annotated[Count | None, Meta(description="docks out of order")]
-    is_installed: bool | None
-    is_renting: bool | None
-    is_returning: bool | None
-    state: Annotated[State, Meta(description="unknown, closed, empty, full or available")]
-    state_since: Annotated[datetime, Meta(description="since when it is in this state, gaps ignored")]
+    bikes_available: BikesAvailable | None
+    ebikes_available: EbikesAvailable
+    docks_available: DocksAvailable
+    bikes_disabled: BikesDisabled
+    docks_disabled: DocksDisabled
+    is_installed: IsInstalled | None
+    is_renting: IsRenting | None
+    is_returning: IsReturning | None
+    state: StateNow
+    state_since: StateSince
     bikes_before: Annotated[Count | None, Meta(description="of the reading before; null after an absence")]
     docks_before: Annotated[Count | None, Meta(description="of the reading before; null after an absence")]
     state_before: Annotated[State | None, Meta(description="of the reading before; null after an absence")]
-    reported_at: Annotated[datetime | None, Meta(description="the station's own time of its last report")]
+    reported_at: ReportedAt
 
 
 class StationInformation(Struct, kw_only=True, frozen=True):
@@ -72,11 +87,11 @@ class StationInformation(Struct, kw_only=True, frozen=True):
     station_id: StationId
     observed_at: ObservedAt
     name: Annotated[str, Meta(description="what the public calls it")]
-    address: str | None
+    address: Address
     lat: Latitude
     lon: Longitude
     capacity: Annotated[Count | None, Meta(description="docks installed; null where not given")]
-    has_payment_terminal: bool | None
+    has_payment_terminal: HasPaymentTerminal
 
 
 class SystemInformation(Struct, kw_only=True, frozen=True):
@@ -84,9 +99,9 @@ class SystemInformation(Struct, kw_only=True, frozen=True):
 
     system_id: SystemId
     observed_at: ObservedAt
-    name: str
-    operator: str | None
-    city: str | None
+    name: Annotated[str, Meta(description="what the public calls it")]
+    operator: Annotated[str | None, Meta(description="who runs it; null where not given")]
+    city: Annotated[str | None, Meta(description="where it stands; null where nobody says")]
     country: Annotated[str | None, Meta(description="ISO 3166-1 alpha-2")]
     timezone: Annotated[str, Meta(description="IANA name; UTC where nobody says")]
     kind: Annotated[str, Meta(description="gbfs or jcdecaux")]
@@ -96,16 +111,16 @@ class Poll(Struct, kw_only=True, frozen=True):
     """A fetch of a feed of a system, whatever came of it. Totals are null where the poll is not good."""
 
     system_id: SystemId
-    feed: Annotated[str, Meta(description="GBFS's name; JCDecaux's stations count as station_status")]
-    fetched_at: Annotated[datetime, Meta(description="when the last byte of the answer came, or the failure")]
+    feed: Feed
+    fetched_at: FetchedAt
     request_id: Annotated[str, Meta(description="shared by the polls that one answer made")]
-    outcome: Outcome
-    http_status: int | None
+    outcome: Annotated[Outcome, Meta(description="what became of it; only ok and not_modified are good")]
+    http_status: Annotated[int | None, Meta(description="of the answer; null where none came")]
     seconds: Annotated[float | None, Meta(description="s, from the request to the last byte")]
     bytes: Annotated[int | None, Meta(description="length of the body, decompressed")]
     rows_in: Annotated[int, Meta(ge=0, description="rows that the body had")]
-    rows_accepted: Annotated[int, Meta(ge=0)]
-    rows_rejected: Annotated[int, Meta(ge=0)]
+    rows_accepted: Annotated[int, Meta(ge=0, description="of them read")]
+    rows_rejected: Annotated[int, Meta(ge=0, description="of them refused, each kept in rejections")]
     events: Annotated[int, Meta(ge=0, description="events that it made in the topic of its feed")]
     feed_updated_at: Annotated[datetime | None, Meta(description="the body's own time")]
     error: Annotated[str | None, Meta(description="what was wrong, in a sentence, without secrets")]
@@ -123,10 +138,10 @@ class Rejection(Struct, kw_only=True, frozen=True):
     """A refused row or body, kept with its reason."""
 
     system_id: SystemId
-    feed: str
-    fetched_at: datetime
+    feed: Feed
+    fetched_at: FetchedAt
     row_index: Annotated[int, Meta(ge=-1, description="place in the answer; -1 is the body")]
-    reason: str
+    reason: Annotated[str, Meta(description="why it was refused, in a sentence")]
     payload: Annotated[str | None, Meta(description="its bytes as text, the first 10,000 characters")]
 
 
@@ -141,18 +156,18 @@ class StationState(Struct, kw_only=True, frozen=True):
     system_id: SystemId
     station_id: StationId
     changed_at: Annotated[datetime, Meta(description="the poll that wrote this state")]
-    bikes_available: Count
-    ebikes_available: Count | None
-    docks_available: Count | None
-    bikes_disabled: Count | None
-    docks_disabled: Count | None
-    is_installed: bool
-    is_renting: bool
-    is_returning: bool
-    state: State
-    state_since: datetime
-    reported_at: datetime | None
-    absent_since: datetime | None
+    bikes_available: BikesAvailable
+    ebikes_available: EbikesAvailable
+    docks_available: DocksAvailable
+    bikes_disabled: BikesDisabled
+    docks_disabled: DocksDisabled
+    is_installed: IsInstalled
+    is_renting: IsRenting
+    is_returning: IsReturning
+    state: StateNow
+    state_since: StateSince
+    reported_at: ReportedAt
+    absent_since: Annotated[datetime | None, Meta(description="the first good poll without it; null: it is seen")]
     last_seen_at: Annotated[datetime | None, Meta(description="its last accepted reading, once absent")]
 
 
@@ -161,8 +176,8 @@ class SystemState(Struct, kw_only=True, frozen=True):
 
     system_id: SystemId
     observed_at: Annotated[dict[str, datetime], Meta(description="the last one, by feed")]
-    last_good_poll_at: datetime | None
+    last_good_poll_at: Annotated[datetime | None, Meta(description="of station_status")]
     feed_updated_at: Annotated[datetime | None, Meta(description="the newest of a good poll")]
-    feed_has_advanced: bool
+    feed_has_advanced: Annotated[bool, Meta(description="whether the body's own time ever moved on")]
     electric_types: Annotated[list[str] | None, Meta(description="electric vehicle types; null: not told")]
     is_shared_feed: Annotated[bool, Meta(description="its good poll came in an answer with all contracts")]

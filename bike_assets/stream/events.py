@@ -3,17 +3,17 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from functools import reduce
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from bike_assets.lake.duck import connect
+from bike_assets.lake.spark import read_table
 from bike_assets.lake.tables import ensure_table, table_path
 from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES, Table
 from bike_assets.model.topics import REJECTIONS, TOPICS, Topic
-from bike_assets.stream.messages import UNREADABLE, read_messages
+from bike_assets.stream.messages import UNREADABLE, rows_of, unreadable_of, with_readability
 from bike_assets.stream.progress import EVENTS
 
 MAX_OFFSETS_PER_TRIGGER = 2_000_000
@@ -38,7 +38,7 @@ def events_query(
     checkpoint = checkpoint_path(lake)
     starting = "earliest"
     if not (checkpoint / "offsets").exists():
-        starting = json.dumps(starting_offsets(lake, partitions))
+        starting = json.dumps(starting_offsets(spark, lake, partitions))
     messages = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", bootstrap_servers)
@@ -62,29 +62,27 @@ def checkpoint_path(lake: Path) -> Path:
 def write_batch(batch: DataFrame, batch_id: int, lake: Path, rows: Counter[str]) -> None:
     """Append one batch to each table that it has rows for; a batch that comes again is passed over."""
     app = _application(lake)
-    batch.persist()
+    messages = with_readability(batch, SOURCES).persist()
     try:
-        present = {row["topic"]: row["count"] for row in batch.groupBy("topic").count().collect()}
-        unreadable = []
+        counted = messages.groupBy("topic", "is_readable").count().collect()
+        readable = {row["topic"]: row["count"] for row in counted if row["is_readable"]}
+        unreadable = sum(row["count"] for row in counted if not row["is_readable"])
         for topic in SOURCES:
-            if topic.name not in present or topic.table is None:
-                continue
-            read = read_messages(batch, topic, topic.table)
-            unreadable.append(read.unreadable)
-            if topic is not REJECTIONS:
-                _append(read.rows, topic.table, lake, app, batch_id)
-            else:
-                unreadable.append(read.rows)
-        if unreadable:
-            rejections = reduce(DataFrame.unionByName, unreadable)
-            if not rejections.isEmpty():
-                _append(rejections, EVENTS_REJECTIONS, lake, app, batch_id)
-        rows.update({f"events/{topic}": count for topic, count in present.items()})
+            if topic.name in readable and topic is not REJECTIONS:
+                _append(rows_of(messages, topic), topic.table, lake, app, batch_id)
+        # One append a table and batch: what the poller rejected and what could not be read go together.
+        if unreadable or REJECTIONS.name in readable:
+            rejected = rows_of(messages, REJECTIONS).unionByName(unreadable_of(messages))
+            _append(rejected, EVENTS_REJECTIONS, lake, app, batch_id)
+        rows.update({f"events/{topic}": count for topic, count in readable.items()})
+        rows["events/rejections"] += unreadable
     finally:
-        batch.unpersist()
+        messages.unpersist()
 
 
-def _append(rows: DataFrame, table: Table, lake: Path, app: str, batch_id: int) -> None:
+def _append(rows: DataFrame, table: Table | None, lake: Path, app: str, batch_id: int) -> None:
+    if table is None:
+        raise ValueError("a topic without a table is no source")
     (
         rows.coalesce(1)
         .write.format("delta")
@@ -101,12 +99,14 @@ def _application(lake: Path) -> str:
     return str(json.loads(metadata)["id"])
 
 
-def starting_offsets(lake: Path, partitions: Mapping[str, int]) -> dict[str, dict[str, int]]:
+def starting_offsets(
+    spark: SparkSession, lake: Path, partitions: Mapping[str, int]
+) -> dict[str, dict[str, int]]:
     """Behind the highest offset that each topic's table holds; -2, Kafka's earliest, where it has none.
 
     A message that could not be read stands in `events.rejections` under its topic's name.
     """
-    highest = _highest_offsets(lake)
+    highest = _highest_offsets(spark, lake)
     return {
         topic.name: {
             str(partition): highest.get((topic.name, partition), -3) + 1
@@ -116,23 +116,22 @@ def starting_offsets(lake: Path, partitions: Mapping[str, int]) -> dict[str, dic
     }
 
 
-def _highest_offsets(lake: Path) -> dict[tuple[str, int], int]:
-    con = connect(lake)
-    highest: dict[tuple[str, int], int] = {}
-    for topic in SOURCES:
-        for partition, offset in con.execute(_offsets_of(topic), {"unreadable": f"{UNREADABLE}%"}).fetchall():
-            key = (topic.name, partition)
-            highest[key] = max(offset, highest.get(key, -1))
-    return highest
+def _highest_offsets(spark: SparkSession, lake: Path) -> dict[tuple[str, int], int]:
+    return {
+        (topic.name, row["kafka_partition"]): row["highest"]
+        for topic in SOURCES
+        for row in _offsets_of(spark, lake, topic).collect()
+    }
 
 
-def _offsets_of(topic: Topic) -> str:
-    table = topic.table.name if topic.table else ""
-    own = "WHERE reason NOT LIKE $unreadable" if topic is REJECTIONS else ""
-    return f"""
-        SELECT kafka_partition, max(kafka_offset) FROM (
-            SELECT kafka_partition, kafka_offset FROM {table} {own}
-            UNION ALL
-            SELECT kafka_partition, kafka_offset FROM {EVENTS_REJECTIONS.name}
-            WHERE reason LIKE $unreadable AND feed = '{topic.name}')
-        GROUP BY ALL"""
+def _offsets_of(spark: SparkSession, lake: Path, topic: Topic) -> DataFrame:
+    """The highest offset of each partition of a topic, of what could be read and what could not."""
+    rejections = read_table(spark, lake, EVENTS_REJECTIONS)
+    is_unreadable = F.col("reason").startswith(UNREADABLE)
+    unreadable = rejections.where(is_unreadable & (F.col("feed") == topic.name))
+    readable = rejections.where(~is_unreadable)
+    if topic.table is not None and topic is not REJECTIONS:
+        readable = read_table(spark, lake, topic.table)
+    place = ("kafka_partition", "kafka_offset")
+    rows = readable.select(*place).unionByName(unreadable.select(*place))
+    return rows.groupBy("kafka_partition").agg(F.max("kafka_offset").alias("highest"))

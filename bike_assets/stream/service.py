@@ -31,6 +31,7 @@ from bike_assets.stream.progress import EVENTS, LIVE
 log = structlog.get_logger()
 
 HEARTBEAT_S = 1.0
+BATCH_ENDS_S = 8.0
 RESTART_S = (2.0, 5.0, 15.0, 60.0)
 """How long a query that failed waits before it is started again; the last for every further time."""
 
@@ -185,8 +186,13 @@ class QueryKeeper:
         return {"state": state, "failures": self._failures, "reason": self._reason, **progress.of(self.name)}
 
     def stop(self) -> None:
-        if self._query is not None:
-            self._query.stop()
+        """End it between two batches; one that takes too long is broken off, and done again at the next start."""
+        if self._query is None:
+            return
+        ends = time.monotonic() + BATCH_ENDS_S
+        while self._query.isActive and self._query.status["isTriggerActive"] and time.monotonic() < ends:
+            time.sleep(0.05)
+        self._query.stop()
 
 
 def _reason(err: BaseException) -> str:

@@ -288,9 +288,11 @@ class _System:
     """What is remembered of a system between its polls."""
 
     last_at: dict[str, datetime] = field(default_factory=dict)
-    updated_at: dict[str, datetime | None] = field(default_factory=dict)
-    """By feed: the own time of the last answer that was taken."""
+    updated_at: datetime | None = None
+    """The own time of the last good poll, unless it lies in the future."""
     good: Poll | None = None
+    known: set[str] = field(default_factory=set)
+    """The feeds of which a body was taken that said something: only these can a 304 confirm."""
     has_advanced: bool = False
     propulsion: dict[str, str] = field(default_factory=dict)
 
@@ -331,12 +333,12 @@ def _judged(line: Line, poll: Poll, system: _System) -> Poll:
 
 def _judge_304(poll: Poll, system: _System) -> None:
     """Nothing new: good if something is remembered that has not frozen."""
-    if poll.feed not in system.updated_at:
+    if poll.feed not in system.known:
         poll.outcome = "invalid"
         return
-    poll.outcome, poll.feed_updated_at = "not_modified", system.updated_at[poll.feed]
+    poll.outcome = "not_modified"
     if poll.feed == STATUS and system.good is not None:
-        poll.stations = system.good.stations
+        poll.stations, poll.feed_updated_at = system.good.stations, system.updated_at
         if _is_stale(poll, system):
             poll.outcome = "stale"
 
@@ -354,8 +356,7 @@ def _judge_body(poll: Poll, system: _System) -> None:
 def _is_stale(poll: Poll, system: _System) -> bool:
     if poll.feed_updated_at is None:
         return False
-    last = system.good.feed_updated_at if system.good else None
-    older = last is not None and poll.feed_updated_at < last
+    older = system.updated_at is not None and poll.feed_updated_at < system.updated_at
     return older or (system.has_advanced and poll.at - poll.feed_updated_at > MAX_GAP)
 
 
@@ -388,12 +389,14 @@ def _read_body(feed: str, body: Any, poll: Poll, system: _System) -> None:
 
 
 def _remember(poll: Poll, system: _System) -> None:
-    if poll.outcome in GOOD:
-        system.updated_at[poll.feed] = poll.feed_updated_at
+    if poll.outcome == "ok" and (poll.stations or poll.feed != INFORMATION):
+        system.known.add(poll.feed)
     if poll.is_good:
-        last, new = system.good.feed_updated_at if system.good else None, poll.feed_updated_at
+        last, new = system.updated_at, poll.feed_updated_at
+        if new is not None and new - poll.at > MAX_GAP:
+            new = None  # a broken clock: no body to come is judged by it
         system.has_advanced |= last is not None and new is not None and new > last
-        system.good = poll
+        system.updated_at, system.good = new, poll
 
 
 def _good_polls(lines: list[Line]) -> dict[str, list[Poll]]:
@@ -421,7 +424,7 @@ def station_status_rows(lines: list[Line]) -> list[Row]:
 
 def _station_events(system_id: str, station_id: str, good: list[Poll]) -> Iterator[Row]:
     """The events of one station, from what each good poll and the good poll before it show of it."""
-    since = last_seen = vanished = None
+    since = last_seen = vanished = changed_report = None
     for earlier, poll in _steps(good):
         before = earlier.stations.get(station_id) if earlier else None
         now = poll.stations.get(station_id)
@@ -439,13 +442,15 @@ def _station_events(system_id: str, station_id: str, good: list[Poll]) -> Iterat
         if before is None or _state(before) != _state(now):
             since = poll.at
         if before is None or any(before[name] != now[name] for name in READING):
-            kind = "change"
+            kind, changed_report = "change", now["reported_at"]
         elif is_first_of_hour:
             kind = "keyframe"
         else:
             continue
         yield {**event, "kind": kind, **{name: now[name] for name in READING}, "state": _state(now),
-               "state_since": since, **_before(before), "reported_at": now["reported_at"]}
+               "state_since": since, **_before(before),
+               # A 304 reports nothing: what is remembered of a station is its last change.
+               "reported_at": changed_report if poll.outcome == "not_modified" else now["reported_at"]}
 
 
 def _before(row: Row | None) -> Row:
@@ -486,7 +491,8 @@ def poll_rows(lines: list[Line]) -> list[Row]:
         "http_status": poll.http_status, "rows_in": poll.rows_in, "rows_accepted": poll.accepted,
         "rows_rejected": poll.rows_in - poll.accepted,
         "events": written.get((poll.system_id, poll.feed, poll.at), 0), "feed_updated_at": poll.feed_updated_at,
-        **(_totals(poll) if poll.is_good else dict.fromkeys(TOTALS)),
+        **(_totals(poll) | {"bikes_with_docks": _bikes_with_docks(poll)} if poll.is_good
+           else dict.fromkeys((*TOTALS, "bikes_with_docks"))),
     } for poll in polls(lines)]
     return sorted(rows, key=lambda row: (row["system_id"], row["feed"], row["fetched_at"]))
 
@@ -499,6 +505,13 @@ def _totals(poll: Poll) -> Row:
             "bikes_available": sum(row["bikes_available"] for row in opened),
             "docks_available": _sum_of_given([row["docks_available"] for row in opened]),
             "ebikes_available": _sum_of_given([row["ebikes_available"] for row in opened])}
+
+
+def _bikes_with_docks(poll: Poll) -> int | None:
+    """Bikes at the open stations that give docks; None where none does."""
+    given = [row["bikes_available"] for row in poll.stations.values()
+             if _state(row) != "closed" and row["docks_available"] is not None]
+    return sum(given) if given else None
 
 
 def _sum_of_given(values: list[int | None]) -> int | None:

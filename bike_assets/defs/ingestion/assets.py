@@ -1,7 +1,5 @@
 """Answers of the APIs, and the topics that they become."""
 
-from typing import Any
-
 import dagster as dg
 from pydantic import Field
 
@@ -10,7 +8,7 @@ from bike_assets.defs.resources import Bike, Sources
 from bike_assets.model.messages import Outcome
 from bike_assets.model.topics import TOPICS
 
-GROUP = "ingestion"
+SOURCES, GROUP = "sources", "ingestion"
 ANSWERS = ["raw", "answers"]
 
 
@@ -23,11 +21,13 @@ class PollConfig(dg.Config):
 
 @dg.asset(
     key=ANSWERS,
-    group_name=GROUP,
+    group_name=SOURCES,
     kinds={"python", "json"},
     owners=OWNERS,
 )
-def answers(context: dg.AssetExecutionContext, config: PollConfig, bike: Bike, sources: Sources) -> Any:
+def answers(
+    context: dg.AssetExecutionContext, config: PollConfig, bike: Bike, sources: Sources
+) -> dg.MaterializeResult[None]:
     """The answers of the APIs as they came, in hourly files for some days.
 
     The poller keeps them as it goes. Materialising it polls the named systems once, now, and commits

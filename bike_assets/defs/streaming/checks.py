@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bike_assets.defs.resources import Lake
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES, Table
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES, Table
 
 if TYPE_CHECKING:
     from bike_assets.quality.found import Found
-
-SHOWN_ROWS = 20
 
 
 def _result(found: "Found") -> dg.AssetCheckResult:
@@ -20,7 +18,7 @@ def _result(found: "Found") -> dg.AssetCheckResult:
         metadata={
             "checked": found.checked,
             "bad": found.bad,
-            "first_bad": dg.JsonMetadataValue(found.first_bad[:SHOWN_ROWS]),
+            "first_bad": dg.JsonMetadataValue(found.first_bad),
             "see_all": dg.MetadataValue.md(f"`bike sql \"{found.query}\"`"),
         },
     )
@@ -42,8 +40,10 @@ def chain_is_unbroken(lake: Lake) -> dg.AssetCheckResult:
     return _result(rule(lake.duckdb()))
 
 
-def _keys_unique(table: Table) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=list(table.path), name="keys_are_unique")
+def _keys_are_unique(table: Table) -> dg.AssetChecksDefinition:
+    key = ", ".join(table.grain)
+
+    @dg.asset_check(asset=list(table.path), name="keys_are_unique", description=f"One row of each ({key}).")
     def keys_are_unique(lake: Lake) -> dg.AssetCheckResult:
         from bike_assets.quality.keys import keys_are_unique as rule
 
@@ -52,5 +52,4 @@ def _keys_unique(table: Table) -> dg.AssetChecksDefinition:
     return keys_are_unique
 
 
-keys_unique = [_keys_unique(table) for table in (*EVENTS_TABLES, *LIVE_TABLES)]
-
+keys_are_unique = [_keys_are_unique(table) for table in TABLES]

@@ -1,0 +1,1 @@
+"""The whole path when something goes wrong: killed, deleted, down, busy, or never any good."""

@@ -1,0 +1,1 @@
+"""Tests of bike_assets/ingest: without Kafka, but for what only a broker can show."""

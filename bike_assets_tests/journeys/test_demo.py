@@ -1,0 +1,242 @@
+"""`bike up --demo` for real: from its start to its end, again in the same home, and after it was killed."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from playwright.sync_api import Page
+
+from bike_assets_tests.browser import chromium
+from bike_assets_tests.journeys.homes import Home, end, is_one_sentence, wait_until
+from bike_assets_tests.journeys.test_replay import REAL
+
+CITIES = {"jcdecaux:besancon": 30, "oslobysykkel": 255}
+"""The stations of the two cities that the recordings begin and the simulator goes on with."""
+SHOWN_S = 45
+SECOND_S = 1.0
+
+ASSETS = "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp } } }"
+LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+CHECKS = """{ assetNodes { assetKey { path } assetChecksOrError { ... on AssetChecks { checks {
+    name executionForLatestMaterialization { status evaluation { success } } } } } } }"""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo that is up."""
+
+    home: Home
+    process: subprocess.Popen[bytes]
+    started_at: float
+
+    def graphql(self, query: str, **variables: Any) -> Any:
+        """Ask Dagster."""
+        asked = requests.post(f"{self.home.url('DAGSTER_PORT')}/graphql", timeout=60,
+                              json={"query": query, "variables": variables})
+        answer = asked.json()
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    def materialised(self) -> set[str]:
+        """The assets that Dagster shows as materialised."""
+        try:
+            nodes = self.graphql(ASSETS)["assetNodes"]
+        except requests.ConnectionError:
+            return set()
+        return {"/".join(node["assetKey"]["path"]) for node in nodes if node["assetMaterializations"]}
+
+    def materialise(self, *keys: str) -> str:
+        """Launch a run of these assets with their checks, as the button in the UI does; its status at its end."""
+        location, repository = "bike_assets.definitions", "__repository__"
+        params = {
+            "selector": {"repositoryLocationName": location, "repositoryName": repository, "pipelineName": "__ASSET_JOB",
+                         "assetSelection": [{"path": key.split("/")} for key in keys]},
+            "runConfigData": json.dumps({"execution": {"config": {"in_process": {}}}}),
+            "executionMetadata": {"tags": []}, "mode": "default",
+        }  # fmt: skip
+        launched = self.graphql(LAUNCH, params=params)["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        run_id = launched["run"]["runId"]
+        done = {"SUCCESS", "FAILURE", "CANCELED"}
+        wait_until(lambda: self._status(run_id) in done, 120, f"a run of {keys} ends", every_s=0.5)
+        return self._status(run_id)
+
+    def _status(self, run_id: str) -> str:
+        return str(self.graphql(RUN, id=run_id)["runOrError"]["status"])
+
+    def checks(self) -> dict[str, bool | None]:
+        """Every asset check: whether it passed, None where it never ran."""
+        found = {}
+        for node in self.graphql(CHECKS)["assetNodes"]:
+            for check in node["assetChecksOrError"].get("checks", []):
+                execution = check["executionForLatestMaterialization"]
+                evaluation = execution and execution["evaluation"]
+                found["/".join([*node["assetKey"]["path"], check["name"]])] = evaluation and evaluation["success"]
+        return found
+
+
+@contextmanager
+def demo(home: Home) -> Iterator[Demo]:
+    """`bike up --demo`, from its start on; ended at the end of the block if it still runs."""
+    started_at = time.monotonic()
+    process = home.start("up", "--demo")
+    try:
+        yield Demo(home, process, started_at)
+    finally:
+        end(process, signal.SIGINT, within_s=60)
+
+
+def wait_for_the_cities(home: Home, tab: Page, within_s: float) -> None:
+    """Until the page in this tab shows every station of both cities."""
+    began = time.monotonic()
+    wait_until(lambda: is_served(home), within_s, "the page is served")
+    tab.goto(home.url("PAGE_PORT"))
+    left_ms = 1000 * (within_s - (time.monotonic() - began))
+    tab.wait_for_function("count => window.bikeLive?.stations.size >= count", arg=sum(CITIES.values()), timeout=left_ms)
+
+
+def is_served(home: Home) -> bool:
+    try:
+        return requests.get(f"{home.url('PAGE_PORT')}/healthz", timeout=1).ok
+    except requests.RequestException:
+        return False
+
+
+def is_all_running(home: Home) -> bool:
+    states = {service["name"]: service["state"] for service in home.answer("status")["services"]}
+    return len(states) == 7 and set(states.values()) == {"running"}
+
+
+@pytest.fixture(scope="module")
+def tab() -> Iterator[Page]:
+    with chromium() as browser:
+        yield browser.new_page()
+
+
+@pytest.fixture(scope="module")
+def up(a_home: Home) -> Iterator[Demo]:
+    """The first demo of the home."""
+    with demo(a_home) as running:
+        yield running
+
+
+def test_within_45_s_the_page_shows_stations_and_dagster_shows_materialised_assets(up: Demo, tab: Page) -> None:
+    wait_for_the_cities(up.home, tab, SHOWN_S)
+    wanted = {"raw/answers", "topics/station_status", "events/station_status", "live/system_minute"}
+    left_s = SHOWN_S - (time.monotonic() - up.started_at)
+    wait_until(lambda: wanted <= up.materialised(), left_s, f"Dagster shows {wanted}", every_s=0.3)
+    stations = tab.evaluate("window.bikeLive.stations.entries().map(([key, station]) => station.system_id)")
+    assert {system: stations.count(system) for system in CITIES} == CITIES
+
+
+def test_status_says_that_all_services_run(up: Demo) -> None:
+    wait_until(lambda: is_all_running(up.home), 30, "all services run")
+    status = up.home.answer("status")
+    ages = {each["name"]: each["heartbeat_age_s"] for each in status["services"] if each["says"]}
+    assert status["is_up"]
+    assert set(ages) == {"poller", "stream"}
+    assert max(ages.values()) < 10
+
+
+def test_a_ride_is_in_the_browsers_memory_within_a_second_of_its_poll(up: Demo, tab: Page) -> None:
+    simulator = up.home.url("SIMULATOR_PORT")
+    ride = requests.post(f"{simulator}/admin/ride", params={"system_id": "oslobysykkel"}, timeout=5).json()
+    key = f"oslobysykkel/{ride['from']['station_id']}"
+    ridden_ms = datetime.fromisoformat(ride["at"]).timestamp() * 1000
+    tab.wait_for_function("([key, at]) => window.bikeLive.receivedAt.get(key) > at", arg=[key, ridden_ms], timeout=20_000)
+    received_ms = tab.evaluate("key => window.bikeLive.receivedAt.get(key)", key)
+    station = tab.evaluate("key => window.bikeLive.stations.get(key)", key)
+    polled_ms = last_poll_ms(tab, "oslobysykkel")
+    assert station["bikes_available"] == ride["from"]["bikes_available"]
+    assert 0 <= received_ms - polled_ms < 1000 * SECOND_S
+
+
+def last_poll_ms(tab: Page, system_id: str) -> float:
+    """When the system was last polled well, as the page knows it; a later poll only makes the age smaller."""
+    return float(tab.evaluate("id => window.bikeLive.systems.get(id).last_good_poll_at", system_id))
+
+
+def test_a_poll_by_hand_is_made_by_the_running_poller(up: Demo) -> None:
+    polls = up.home.answer("poll", "oslobysykkel")
+    assert {poll["system_id"] for poll in polls} == {"oslobysykkel"}
+    assert {poll["outcome"] for poll in polls} <= {"ok", "not_modified"}
+    assert [poll["feed"] for poll in polls].count("station_status") == 1
+
+
+def test_a_drain_is_done_by_the_resident_stream(up: Demo) -> None:
+    [poll] = [each for each in up.home.answer("poll", "oslobysykkel") if each["feed"] == "station_status"]
+    drained = up.home.answer("drain")
+    assert drained["by"] == "the resident stream"
+    assert up.home.rows(f"FROM events.polls WHERE request_id = '{poll['request_id']}'") != []
+
+
+def test_a_replay_is_refused_in_a_sentence_while_the_poller_is_up(up: Demo) -> None:
+    refused = up.home.bike("replay", REAL[0])
+    assert refused.returncode == 1
+    assert is_one_sentence(refused.stderr), refused.stderr
+    assert "poller" in refused.stderr
+
+
+def test_assets_can_be_materialised_by_hand_and_every_check_passes(up: Demo) -> None:
+    tables = [key for key in up.materialised() | {"raw/answers", "events/station_status", "events/rejections"}
+              if not key.startswith("topics/")]
+    assert up.materialise(*tables) == "SUCCESS"
+    checks = up.checks()
+    assert len(checks) >= 7
+    # Nothing was refused in the demo, and nothing checked is no pass.
+    assert {name for name, passed in checks.items() if not passed} <= {"events/rejections/keys_are_unique"}
+
+
+def test_ctrl_c_ends_every_process(up: Demo) -> None:
+    assert len(up.home.processes()) > 5
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(60) == 0
+    assert [process.cmdline() for process in up.home.processes()] == []
+
+
+def test_a_second_demo_goes_on_where_the_first_stopped(up: Demo, tab: Page) -> None:
+    home = up.home
+    before = home.rows(COUNTS)[0]
+    with demo(home) as again:
+        wait_for_the_cities(home, tab, SHOWN_S)
+        wait_until(lambda: home.answer("status")["is_up"] and is_all_running(home), SHOWN_S, "all services run")
+        home.answer("drain")
+        after = home.rows(COUNTS)[0]
+        assert before["polls"] < after["polls"] < before["polls"] + 100  # a replay alone has 800 and more
+        assert before["events"] < after["events"]
+        assert home.rows(DOUBLES) == []
+        again.process.kill()  # nobody to end the others now
+        again.process.wait()
+    assert len(home.processes()) > 5
+
+
+COUNTS = "SELECT (SELECT count(*) FROM events.polls) AS polls, (SELECT count(*) FROM events.station_status) AS events"
+DOUBLES = """SELECT system_id, station_id, observed_at FROM events.station_status GROUP BY ALL HAVING count(*) > 1
+             UNION ALL SELECT system_id, feed, fetched_at FROM events.polls GROUP BY ALL HAVING count(*) > 1"""
+
+
+def test_after_a_kill_of_bike_up_the_next_one_reaps_what_was_left(up: Demo, tab: Page) -> None:
+    home = up.home
+    orphans = home.processes()
+    assert orphans
+    with demo(home) as again:
+        _, alive = psutil.wait_procs(orphans, timeout=40)
+        assert alive == []
+        wait_for_the_cities(home, tab, SHOWN_S)
+        fresh_at = datetime.now(UTC).timestamp() * 1000
+        tab.wait_for_function("at => window.bikeLive.systems.get('oslobysykkel').last_good_poll_at > at", arg=fresh_at,
+                              timeout=30_000)
+        again.process.send_signal(signal.SIGINT)
+        assert again.process.wait(60) == 0
+    assert [process.cmdline() for process in home.processes()] == []
