@@ -1,13 +1,17 @@
-"""Answers in memory: systems of 2,000 stations whose rows look as in the real recordings."""
+"""Answers in memory: systems of 2,000 stations, made of the rows of the real recordings."""
 
+import copy
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import msgspec
 
+from bike_assets.ingest.recordings import read_recording
 from bike_assets.model.answers import Answer
+from bike_assets.services import demo_recordings
 
 STATIONS = 2_000
 CHANGED_SHARE = 0.03
@@ -17,87 +21,70 @@ REPORTING_SHARE = 0.5
 JCDECAUX, GBFS = "jcdecaux.v1.stations", "gbfs.station_status"
 
 
-@dataclass(slots=True)
-class Station:
-    """A station as both APIs could tell it. `reported_at` is in POSIX seconds."""
-
-    number: int
-    lat: float
-    lon: float
-    capacity: int
-    bikes: int
-    ebikes: int
-    reported_at: int
+Row = dict[str, Any]
 
 
 class System:
-    """A system that changes from poll to poll, the same way for the same seed."""
+    """A system that changes from poll to poll, the same way for the same seed.
 
-    def __init__(self, system_id: str, feed: str, seed: int, began_at: datetime) -> None:
+    Its rows are those that the recording of its feed begins with, over and over, under other ids.
+    """
+
+    def __init__(self, system_id: str, feed: str, seed: int) -> None:
         self._chance = random.Random(f"{seed}-{system_id}")
-        self._stations = [self._station(number, began_at) for number in range(1, STATIONS + 1)]
-        self._body: Callable[[datetime], bytes] = self._jcdecaux if feed == JCDECAUX else self._gbfs
         self.system_id, self.feed = system_id, feed
+        self._is_gbfs = feed == GBFS
+        self._document = _first_body(feed)
+        recorded = self._document["data"]["stations"] if self._is_gbfs else self._document
+        self._rows = [self._renamed(recorded[at % len(recorded)], at + 1) for at in range(STATIONS)]
 
     def answer(self, at: datetime) -> Answer:
         """The next poll's answer: CHANGED_SHARE of the stations have another reading than before."""
         seconds = int(at.timestamp()) - 1
-        for station in self._chance.sample(self._stations, int(STATIONS * CHANGED_SHARE)):
-            step = self._chance.choice((-1, 1))
-            station.bikes += step if 0 <= station.bikes + step <= station.capacity else -step
-            station.ebikes = min(station.ebikes, station.bikes)
-            station.reported_at = seconds
-        for station in self._chance.sample(self._stations, int(STATIONS * REPORTING_SHARE)):
-            station.reported_at = seconds
-        body = self._body(at)
+        for row in self._chance.sample(self._rows, int(STATIONS * CHANGED_SHARE)):
+            self._move_a_bike(row)
+            self._report(row, seconds)
+        for row in self._chance.sample(self._rows, int(STATIONS * REPORTING_SHARE)):
+            self._report(row, seconds)
+        body = msgspec.json.encode(self._filled(seconds))
         return Answer(self.system_id, self.feed, at, f"{at.timestamp():.0f}", 200, body, seconds=0.1)
 
-    def _station(self, number: int, at: datetime) -> Station:
-        chance = self._chance
-        capacity = chance.randint(8, 40)
-        bikes = chance.randint(0, capacity)
-        lat, lon = 47.2 + chance.random() / 10, 6.0 + chance.random() / 10
-        return Station(number, lat, lon, capacity, bikes, bikes // 3, int(at.timestamp()) - number)
+    def _renamed(self, row: Row, number: int) -> Row:
+        changes = {"station_id": str(5_000 + number)} if self._is_gbfs else {"number": number}
+        return {**copy.deepcopy(row), **changes}
 
-    def _jcdecaux(self, _: datetime) -> bytes:
-        return msgspec.json.encode([
-            {
-                "number": each.number,
-                "contract_name": self.system_id.partition(":")[2],
-                "name": f"{each.number:05} - PLACE DE LA RÉPUBLIQUE",
-                "address": f"{each.number} rue de la République, angle du quai",
-                "position": {"lat": each.lat, "lng": each.lon},
-                "banking": each.number % 2 == 0,
-                "bonus": False,
-                "status": "OPEN",
-                "bike_stands": each.capacity,
-                "available_bike_stands": each.capacity - each.bikes,
-                "available_bikes": each.bikes,
-                "last_update": each.reported_at * 1000,
-            }
-            for each in self._stations
-        ])  # fmt: skip
+    def _move_a_bike(self, row: Row) -> None:
+        """A bike is taken, or brought back where there is none or chance will have it."""
+        if self._is_gbfs:
+            own_type = row["vehicle_types_available"][0]
+            step = -1 if own_type["count"] and self._chance.random() < 0.5 else 1
+            own_type["count"] += step
+            row["num_bikes_available"] += step
+            row["num_vehicles_available"] += step
+        else:
+            step = -1 if row["available_bikes"] and self._chance.random() < 0.5 else 1
+            row["available_bikes"] += step
 
-    def _gbfs(self, at: datetime) -> bytes:
-        rows = [
-            {
-                "station_id": str(each.number),
-                "is_installed": True,
-                "is_renting": True,
-                "is_returning": True,
-                "last_reported": each.reported_at,
-                "num_vehicles_available": each.bikes,
-                "num_bikes_available": each.bikes,
-                "num_docks_available": each.capacity - each.bikes,
-                "vehicle_types_available": [
-                    {"vehicle_type_id": "bike", "count": each.bikes - each.ebikes},
-                    {"vehicle_type_id": "ebike", "count": each.ebikes},
-                ],
-            }
-            for each in self._stations
-        ]
-        updated = int(at.timestamp()) - 1
-        return msgspec.json.encode({"last_updated": updated, "ttl": 15, "version": "2.3", "data": {"stations": rows}})
+    def _report(self, row: Row, seconds: int) -> None:
+        if self._is_gbfs:
+            row["last_reported"] = seconds
+        else:
+            row["last_update"] = seconds * 1000
+
+    def _filled(self, seconds: int) -> Any:
+        if not self._is_gbfs:
+            return self._rows
+        return {**self._document, "last_updated": seconds, "data": {"stations": self._rows}}
+
+
+@cache
+def _first_body(feed: str) -> Any:
+    """The first body of the feed in the recordings that the product carries."""
+    for path in demo_recordings():
+        for answer in read_recording(path):
+            if answer.feed == feed and answer.body:
+                return msgspec.json.decode(answer.body)
+    raise LookupError(feed)
 
 
 def vehicle_types(system_id: str, at: datetime) -> Answer:

@@ -92,7 +92,7 @@ def apart(broker: LocalBroker) -> Iterator[None]:
 def _compare(bootstrap_servers: str, case: Case, feed: str) -> None:
     say(f"ingest: {case.name}, {feed}")
     times = (BEGAN_AT + number * case.every for number in count())
-    systems = [System(_system_id(case, feed, number), feed, SEED, BEGAN_AT) for number in range(SYSTEMS)]
+    systems = [System(_system_id(case, feed, number), feed, SEED) for number in range(SYSTEMS)]
     writer = PartitionWriter(bootstrap_servers, 0, lambda _: Profile(timezone="UTC"))
     writer.open()
     ours, theirs = _by_us(writer), _by_the_tutorial(bootstrap_servers)

@@ -4,7 +4,7 @@ Nothing here reads a clock or the network. `memory` moves on to the poll; if wha
 committed, the memory is thrown away and recalled from Kafka.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import compress
@@ -51,13 +51,12 @@ def detect(memory: SystemMemory, poll: StationPoll, at: datetime) -> Detected:
     opens = opens_an_hour(memory, at)
     keys = list(poll.keys)
     moved = _moved_rows(memory.keys, keys)
-    rows = _read(poll, None if opens else moved)
-    unchanged = _changes(memory, rows, at, found)
+    changed = _changes(memory, poll, range(len(keys)) if moved is None else moved, at, found)
     if opens:
-        stations = memory.stations
         found.events.extend(
-            _keyframe(memory, row.station_id, stations[row.station_id], at, row.reported_at)
-            for row in unchanged
+            _keyframe(memory, key[0], memory.stations[key[0]], at, poll.reported_at(row))
+            for key, row in zip(keys, poll.rows, strict=True)
+            if key[0] not in changed
         )
         # Before the new absences are noted, so that none is written twice.
         _repeat_absences(memory, at, found)
@@ -102,30 +101,25 @@ def _moved_rows(before: list[tuple[object, ...]] | None, now: list[tuple[object,
     return None if any(now[i][0] != before[i][0] for i in moved) else moved
 
 
-def _read(poll: StationPoll, places: list[int] | None) -> Iterator[StationRow]:
-    rows = poll.rows if places is None else [poll.rows[i] for i in places]
-    return map(poll.read, rows)
-
-
 def _changes(
-    memory: SystemMemory, rows: Iterator[StationRow], at: datetime, found: Detected
-) -> list[StationRow]:
-    """Write changes and new descriptions; give back the rows that did not change."""
-    unchanged = []
+    memory: SystemMemory, poll: StationPoll, places: Iterable[int], at: datetime, found: Detected
+) -> set[str]:
+    """Write the changes and new descriptions of the rows at `places`; give the stations that changed."""
+    changed = set()
     described = []
     stations = memory.stations
-    for row in rows:
+    for row in map(poll.read, map(poll.rows.__getitem__, places)):
         if row.information is not None:
             described.append((row.station_id, row.information))
         known = stations.get(row.station_id)
         if known is None or known.absent_since is not None:
             _appear(memory, row, at, found)
+            changed.add(row.station_id)
         elif known.reading != row.reading:
             _change(memory, row, known, at, found)
-        else:
-            unchanged.append(row)
+            changed.add(row.station_id)
     found.information.extend(describe(memory, described, at))
-    return unchanged
+    return changed
 
 
 def _appear(memory: SystemMemory, row: StationRow, at: datetime, found: Detected) -> None:
@@ -178,33 +172,27 @@ def _forget(memory: SystemMemory, station_id: str, found: Detected) -> None:
 def _keyframe(
     memory: SystemMemory, station_id: str, known: Known, at: datetime, reported_at: datetime | None
 ) -> StationStatus:
-    return _event(memory, station_id, EventKind.KEYFRAME, known._replace(reported_at=reported_at), known, at)
+    reading, state = known.reading, known.state
+    return StationStatus(
+        memory.system_id, station_id, at, EventKind.KEYFRAME, *reading, state, known.state_since,
+        reading.bikes_available, reading.docks_available, state, reported_at,
+    )  # fmt: skip
 
 
 def _event(
     memory: SystemMemory, station_id: str, kind: EventKind, known: Known, before: Known | None, at: datetime
 ) -> StationStatus:
-    bikes, ebikes, docks, bikes_off, docks_off, installed, renting, returning = known.reading
     return StationStatus(
-        system_id=memory.system_id,
-        station_id=station_id,
-        observed_at=at,
-        kind=kind,
-        bikes_available=bikes,
-        ebikes_available=ebikes,
-        docks_available=docks,
-        bikes_disabled=bikes_off,
-        docks_disabled=docks_off,
-        is_installed=installed,
-        is_renting=renting,
-        is_returning=returning,
-        state=known.state,
-        state_since=known.state_since,
-        bikes_before=None if before is None else before.reading.bikes_available,
-        docks_before=None if before is None else before.reading.docks_available,
-        state_before=None if before is None else before.state,
-        reported_at=known.reported_at,
-    )
+        memory.system_id, station_id, at, kind, *known.reading, known.state, known.state_since,
+        *_before(before), known.reported_at,
+    )  # fmt: skip
+
+
+def _before(before: Known | None) -> tuple[int | None, int | None, State | None]:
+    """An event's `bikes_before`, `docks_before` and `state_before`."""
+    if before is None:
+        return None, None, None
+    return before.reading.bikes_available, before.reading.docks_available, before.state
 
 
 def _absence(

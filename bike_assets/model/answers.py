@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 from bike_assets.model.messages import Outcome
 from bike_assets.model.readings import Reading
 
@@ -45,8 +47,7 @@ class RejectedRow:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StationRow:
+class StationRow(Struct, frozen=True, gc=False):
     """One accepted row of a station feed. `information` is set where the same row describes the station."""
 
     station_id: str
@@ -55,8 +56,7 @@ class StationRow:
     information: "Description | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True, gc=False):
     """What a station is, as its feed says; the fields of StationInformation without whose and when."""
 
     name: str
@@ -74,11 +74,13 @@ class StationPoll:
     `rows` are as the feed's decoder made them; `keys` hold, for each row in order, first its station's
     id and then everything that its reading and description are made of. Equal keys mean that nothing
     changed, so that only rows whose key moved are made into a StationRow by `read`: 97 of 100 are not.
+    `reported_at` reads a row's own time alone, which is no part of its key.
     """
 
     rows: Sequence[Any]
     keys: Sequence[tuple[Any, ...]]
     read: Callable[[Any], StationRow]
+    reported_at: Callable[[Any], datetime | None]
     feed_updated_at: datetime | None
     rejected: Sequence[RejectedRow] = field(default=())
 

@@ -57,7 +57,7 @@ class Outcome(StrEnum):
     INVALID = "invalid"
 
 
-class StationStatus(Struct, kw_only=True, frozen=True):
+class StationStatus(Struct, frozen=True, gc=False):
     """An event of a station: a change, the hour's keyframe, or an absence (all of the reading is null)."""
 
     system_id: SystemId
@@ -145,7 +145,7 @@ class Rejection(Struct, kw_only=True, frozen=True):
     payload: Annotated[str | None, Meta(description="its bytes as text, the first 10,000 characters")]
 
 
-class StationState(Struct, kw_only=True, frozen=True):
+class StationState(Struct, frozen=True, gc=False):
     """The last reading of a station: what a poller needs to go on, and what the page shows.
 
     An absent station keeps its last reading here, with `absent_since`.

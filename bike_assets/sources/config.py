@@ -87,6 +87,8 @@ def load_sources(path: Path) -> tuple[Source, ...]:
     try:
         text = path.read_text(encoding="utf-8")
         document = tomllib.loads(text)
+    except FileNotFoundError:
+        raise WrongSettings(f"{path} does not exist: copy sources.example.toml to it.") from None
     except (OSError, UnicodeDecodeError) as err:
         raise WrongSettings(f"{path} cannot be read: {type(err).__name__}.") from None
     except tomllib.TOMLDecodeError as err:

@@ -1,5 +1,6 @@
 """Which parser reads an answer: by its feed and, for GBFS, by the version that its body names."""
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -38,6 +39,8 @@ class _Versioned(msgspec.Struct):
 
 
 _decode_version = msgspec.json.Decoder(_Versioned).decode
+# Most bodies name their version before their data; looking for it in the whole body costs a quarter of reading it.
+_HEAD = re.compile(rb'\s*\{(?:\s*"(?:last_updated|ttl)"\s*:\s*\d+\s*,)*\s*"version"\s*:\s*"([0-9.]+)"\s*,')
 
 
 def feed_name(feed: str) -> str:
@@ -76,6 +79,9 @@ def _read_gbfs(answer: Answer, body: bytes, electric_types: frozenset[str] | Non
 
 
 def _version(answer: Answer, body: bytes) -> str | None:
+    head = _HEAD.match(body)
+    if head is not None:
+        return head[1].decode()
     try:
         return decoded(_decode_version, body).version
     except UNREADABLE as err:

@@ -6,7 +6,7 @@ one station, does it go through the rows one by one (`sort_out`).
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -37,12 +37,13 @@ _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a
 
 def from_seconds(seconds: float | None) -> datetime | None:
     """POSIX seconds as an instant, to the millisecond."""
-    return None if seconds is None else EPOCH + timedelta(milliseconds=int(seconds * 1000))
+    return None if seconds is None else from_milliseconds(int(seconds * 1000))
 
 
 def from_milliseconds(milliseconds: int | None) -> datetime | None:
     """Milliseconds since 1970 as an instant."""
-    return None if milliseconds is None else EPOCH + timedelta(milliseconds=milliseconds)
+    # Exact up to LATEST_S: a float of that size still tells half a microsecond.
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def docks(count: int | None) -> int | None:

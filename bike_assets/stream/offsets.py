@@ -41,7 +41,7 @@ def end_offsets(bootstrap_servers: str) -> Offsets:
             return _end_offsets(bootstrap_servers)
         except KafkaException as err:
             # A topic that was made a moment ago has no leader yet.
-            if not err.args[0].retriable() or time.monotonic() > ends:
+            if time.monotonic() > ends:
                 reason = err.args[0].str()
                 raise BrokerUnavailable(f"Kafka at {bootstrap_servers} does not answer: {reason}.") from None
             time.sleep(0.1)

@@ -1,7 +1,6 @@
 """What the journeys share: an empty home for each of them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

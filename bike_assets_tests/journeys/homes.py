@@ -43,11 +43,11 @@ class Home:
         """The address of one of this home's servers."""
         return f"http://127.0.0.1:{self.ports[port]}"
 
-    def bike(self, *words: object, timeout_s: float = COMMAND_S, **environment: str) -> subprocess.CompletedProcess[str]:
+    def bike(self, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
             [*BIKE, *map(str, words)], env=self.environment | environment, cwd=self.directory, capture_output=True,
-            text=True, timeout=timeout_s, check=False,
+            text=True, timeout=COMMAND_S, check=False,
         )  # fmt: skip
 
     def answer(self, *words: object, **environment: str) -> Any:
@@ -134,4 +134,4 @@ def end(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTER
 
 def is_one_sentence(said: str) -> bool:
     """Whether standard error holds one error of ours and nothing else: no traceback, no noise of a library."""
-    return re.fullmatch(r"error: [^\n]+[.)]\n", said) is not None
+    return re.fullmatch(r"error: [^\n]+[.)]", said.strip()) is not None

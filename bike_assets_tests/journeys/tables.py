@@ -36,7 +36,7 @@ class Told:
 TOLD = (
     Told("events.station_status", ("system_id", "station_id", "observed_at"), station_status_rows),
     Told("events.polls", ("system_id", "feed", "fetched_at"), poll_rows,
-         frozenset({"request_id", "seconds", "bytes", "error", "bikes_with_docks"})),
+         frozenset({"request_id", "seconds", "bytes", "error"})),
     Told("events.station_information", ("system_id", "station_id", "observed_at"), information_rows),
     Told("live.system_minute", ("system_id", "minute"), system_minute_rows),
 )
@@ -55,7 +55,7 @@ def found(home: Home, table: Told, systems: str = "true") -> list[Row]:
 
     `systems` is a condition in SQL.
     """
-    rows = home.rows(f"SELECT * FROM {table.name} WHERE {systems} ORDER BY {', '.join(table.grain)}")
+    rows = home.rows(f"SELECT * FROM {table.name} WHERE {systems} ORDER BY {', '.join(table.grain)}")  # noqa: S608
     return [_plain(row, table.untold | KAFKA) for row in rows]
 
 

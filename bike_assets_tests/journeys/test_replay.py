@@ -9,7 +9,7 @@ import pytest
 from bike_assets_tests.journeys.homes import Home
 from bike_assets_tests.journeys.tables import TOLD, Row, Told, expected, first_difference, found
 from bike_assets_tests.oracle.events import Line, read_lines
-from bike_assets_tests.oracle.made import CITIES, MADE, Station, write
+from bike_assets_tests.oracle.made import CITIES, MADE, Station, instant, write
 
 RECORDINGS = Path(__file__).parents[2] / "bike_assets" / "data" / "recordings"
 REAL = sorted(RECORDINGS.glob("*.jsonl.xz"))
@@ -36,15 +36,9 @@ def shared_lines() -> list[Line]:
         return {**line, "system_id": "jcdecaux", "body": body}
 
     both = "Besac", "Lutece"
-    broken = {**city.line(answer_at("30 11:01:00"), body={"error": "Unauthorized"}), "system_id": "jcdecaux"}
+    broken = {**city.line(instant("30 11:01:00"), body={"error": "Unauthorized"}), "system_id": "jcdecaux"}
     return [answer("30 10:58:00", *both), answer("30 10:59:00", both[0]), answer("30 11:00:00", *both), broken,
             answer("30 11:02:00", *both)]
-
-
-def answer_at(text: str) -> Any:
-    from bike_assets_tests.oracle.made import instant
-
-    return instant(text)
 
 
 @dataclass(frozen=True)
@@ -112,4 +106,4 @@ def test_a_second_replay_and_drain_add_nothing_and_say_so(journey: Journey) -> N
 def test_no_library_says_anything_beside_the_answer(journey: Journey) -> None:
     for words in (("replay", REAL[0]), ("sql", "FROM live.system_minute LIMIT 1")):
         done = journey.home.bike(*words)
-        assert (done.returncode, done.stderr) == (0, ""), words
+        assert (done.returncode, done.stderr.strip()) == (0, ""), words

@@ -4,6 +4,7 @@ Specification: https://github.com/MobilityData/gbfs/blob/v2.3/gbfs.md. Times are
 parser raises FeedMalformed where the envelope is broken, and rejects the rows that are.
 """
 
+from datetime import datetime
 from functools import partial
 from operator import attrgetter
 from typing import Generic, TypeVar
@@ -151,6 +152,7 @@ def parse_station_status(
         rows=stations,
         keys=list(map(_key, stations)),
         read=partial(_read, electric_types),
+        reported_at=_reported_at,
         feed_updated_at=from_seconds(feed.last_updated),
     )
 
@@ -162,6 +164,7 @@ def _sorted_out(body: bytes, system_id: str, electric_types: frozenset[str] | No
         rows=stations,
         keys=list(map(_key, stations)),
         read=partial(_read, electric_types),
+        reported_at=_reported_at,
         feed_updated_at=from_seconds(feed.last_updated),
         rejected=rejected,
     )
@@ -190,8 +193,12 @@ def _read(electric_types: frozenset[str] | None, station: Station) -> StationRow
             is_renting=station.is_renting,
             is_returning=station.is_returning,
         ),
-        reported_at=from_seconds(station.last_reported),
+        reported_at=_reported_at(station),
     )
+
+
+def _reported_at(station: Station) -> datetime | None:
+    return from_seconds(station.last_reported)
 
 
 def _ebikes(electric_types: frozenset[str] | None, counts: tuple[TypeCount, ...] | None) -> int | None:

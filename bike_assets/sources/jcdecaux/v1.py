@@ -5,6 +5,7 @@ Specification: https://developer.jcdecaux.com/#/opendata/vls?page=dynamic
 """
 
 from dataclasses import replace
+from datetime import datetime
 from operator import attrgetter
 from typing import Annotated
 
@@ -107,6 +108,7 @@ def _poll(stations: list[Station], rejected: list[RejectedRow]) -> StationPoll:
         rows=stations,
         keys=list(zip(ids, map(_content, stations), strict=True)),
         read=_read,
+        reported_at=_reported_at,
         feed_updated_at=from_milliseconds(newest),
         rejected=rejected,
     )
@@ -130,7 +132,7 @@ def _read(station: Station) -> StationRow:
             is_renting=is_open,
             is_returning=is_open,
         ),
-        reported_at=from_milliseconds(station.last_update),
+        reported_at=_reported_at(station),
         information=Description(
             name=station.name,
             address=station.address,
@@ -140,6 +142,10 @@ def _read(station: Station) -> StationRow:
             has_payment_terminal=station.banking,
         ),
     )
+
+
+def _reported_at(station: Station) -> datetime | None:
+    return from_milliseconds(station.last_update)
 
 
 def split_by_contract(answer: Answer) -> dict[str, Answer]:

@@ -1,0 +1,30 @@
+"""Rows written into a lake without Spark."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from deltalake import write_deltalake
+from msgspec import Struct
+
+from bike_assets.lake.tables import arrow_schema, ensure_table, table_path
+from bike_assets.model.tables import Table
+
+
+def write(lake: Path, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append rows to the table, made first where it is missing; a column that is not given is null."""
+    ensure_table(lake, table)
+    write_deltalake(str(table_path(lake, table)), pa.Table.from_pylist(list(rows), arrow_schema(table)), mode="append")
+
+
+def write_messages(lake: Path, table: Table, *messages: Struct) -> None:
+    """Append messages to their table of events as the stream does, one offset after the other."""
+    instant = next(name for name in reversed(table.grain) if name.endswith("_at"))
+    rows = [msgspec.structs.asdict(message) for message in messages]
+    write(
+        lake,
+        table,
+        (row | {"utc_date": row[instant].date(), "kafka_partition": 0, "kafka_offset": i} for i, row in enumerate(rows)),
+    )

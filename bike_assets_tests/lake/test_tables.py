@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from bike_assets.lake.tables import arrow_schema, ensure_table, open_table, row_count, table_path
+from bike_assets.model.errors import LakeBroken
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE, TABLES, Table
+from bike_assets_tests.lake.rows import write_messages
+from bike_assets_tests.model.builders import poll, station_status
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_table_is_made_as_the_model_describes_it(tmp_path: Path, table: Table) -> None:
+    ensure_table(tmp_path, table)
+    made = open_table(tmp_path, table)
+    assert made.metadata().name == table.name
+    assert made.metadata().description == table.description
+    assert made.metadata().partition_columns == list(table.partitioned_by)
+    assert made.metadata().configuration == table.properties
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_its_columns_carry_their_types_and_descriptions(tmp_path: Path, table: Table) -> None:
+    ensure_table(tmp_path, table)
+    fields = open_table(tmp_path, table).schema().fields
+    assert {field.name: field.metadata["comment"] for field in fields} == {
+        column.name: column.description for column in table.columns
+    }
+    assert pa.schema(open_table(tmp_path, table).schema().to_arrow()).types == arrow_schema(table).types
+
+
+def test_no_column_is_not_null_for_spark_could_not_write_it_then(tmp_path: Path) -> None:
+    ensure_table(tmp_path, EVENTS_POLLS)
+    assert all(field.nullable for field in open_table(tmp_path, EVENTS_POLLS).schema().fields)
+
+
+def test_a_table_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    before = open_table(tmp_path, EVENTS_POLLS).version()
+    ensure_table(tmp_path, EVENTS_POLLS)
+    assert open_table(tmp_path, EVENTS_POLLS).version() == before
+
+
+def test_a_table_lies_at_its_name(tmp_path: Path) -> None:
+    assert table_path(tmp_path, LIVE_SYSTEM_MINUTE) == tmp_path / "live" / "system_minute"
+
+
+def test_rows_are_counted_by_the_log(tmp_path: Path) -> None:
+    assert row_count(tmp_path, EVENTS_STATION_STATUS) == 0
+    write_messages(tmp_path, EVENTS_STATION_STATUS, station_status(), station_status(station_id="2"))
+    write_messages(tmp_path, EVENTS_STATION_STATUS, station_status(station_id="3"))
+    assert row_count(tmp_path, EVENTS_STATION_STATUS) == 3
+
+
+def test_a_table_that_nobody_made_is_named_with_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(LakeBroken, match=r"^events\.polls does not exist yet; `bike drain` makes it\.$"):
+        open_table(tmp_path, EVENTS_POLLS)
+
+
+def test_a_broken_log_is_one_sentence_that_names_the_table(tmp_path: Path) -> None:
+    ensure_table(tmp_path, EVENTS_POLLS)
+    next((table_path(tmp_path, EVENTS_POLLS) / "_delta_log").glob("*.json")).write_text("{")
+    with pytest.raises(LakeBroken, match=r"^events\.polls cannot be read: [^\n]+\.$"):
+        open_table(tmp_path, EVENTS_POLLS)

@@ -1,0 +1,1 @@
+"""The model: readings, tables, topics, errors."""

@@ -1,0 +1,81 @@
+"""Healthy messages of every topic: a test names only what matters to it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct
+
+from bike_assets.model.messages import (
+    EventKind,
+    Outcome,
+    Poll,
+    Rejection,
+    StationInformation,
+    StationState,
+    StationStatus,
+    SystemInformation,
+    SystemState,
+)
+from bike_assets.model.readings import Reading, State
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def reading(**given: Any) -> Reading:
+    """An open station with bikes and docks."""
+    healthy: dict[str, Any] = {
+        "bikes_available": 5, "ebikes_available": 1, "docks_available": 10, "bikes_disabled": 0, "docks_disabled": 0,
+        "is_installed": True, "is_renting": True, "is_returning": True,
+    }  # fmt: skip
+    return Reading(**(healthy | given))
+
+
+def station_status(**given: Any) -> StationStatus:
+    """The first event of a station."""
+    first: dict[str, Any] = {
+        "system_id": "oslo", "station_id": "1", "observed_at": NOON, "kind": EventKind.CHANGE,
+        **reading()._asdict(), "state": State.AVAILABLE, "state_since": NOON,
+        "bikes_before": None, "docks_before": None, "state_before": None, "reported_at": NOON,
+    }  # fmt: skip
+    return StationStatus(**(first | given))
+
+
+def poll(**given: Any) -> Poll:
+    """A good poll of three stations."""
+    good: dict[str, Any] = {
+        "system_id": "oslo", "feed": "station_status", "fetched_at": NOON, "request_id": "r1", "outcome": Outcome.OK,
+        "http_status": 200, "seconds": 0.2, "bytes": 900, "rows_in": 3, "rows_accepted": 3, "rows_rejected": 0,
+        "events": 3, "feed_updated_at": NOON, "error": None, "stations": 3, "empty": 0, "full": 0, "closed": 0,
+        "bikes_available": 15, "docks_available": 30, "ebikes_available": 3, "bikes_with_docks": 15,
+    }  # fmt: skip
+    return Poll(**(good | given))
+
+
+def rejection(**given: Any) -> Rejection:
+    """The first row of a poll, refused."""
+    refused: dict[str, Any] = {
+        "system_id": "oslo", "feed": "station_status", "fetched_at": NOON, "row_index": 0,
+        "reason": "num_bikes_available is no number", "payload": "{}",
+    }  # fmt: skip
+    return Rejection(**(refused | given))
+
+
+def one_of_each() -> list[tuple[str, Struct]]:
+    """A message of each kind, with the name of its topic."""
+    return [
+        ("station_status", station_status()),
+        ("station_information", StationInformation(
+            system_id="oslo", station_id="1", observed_at=NOON, name="Aker Brygge", address=None, lat=59.91, lon=10.73,
+            capacity=15, has_payment_terminal=None)),
+        ("system_information", SystemInformation(
+            system_id="oslo", observed_at=NOON, name="Oslo", operator=None, city=None, country="NO",
+            timezone="Europe/Oslo", kind="gbfs")),
+        ("polls", poll()),
+        ("rejections", rejection()),
+        ("station_state", StationState(
+            system_id="oslo", station_id="1", changed_at=NOON, **reading()._asdict(), state=State.AVAILABLE,
+            state_since=NOON, reported_at=None, absent_since=None, last_seen_at=None)),
+        ("station_state", SystemState(
+            system_id="oslo", observed_at={"station_status": NOON}, last_good_poll_at=NOON, feed_updated_at=NOON,
+            feed_has_advanced=True, electric_types=["e1"], is_shared_feed=False)),
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""The checks: each seen to pass and to fail."""

@@ -1,0 +1,119 @@
+"""Imports point one way, and what is slow to load is loaded where it is used."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bike_assets
+
+PACKAGE = Path(bike_assets.__file__).parent
+
+# A layer is a folder or a module of the package. Any of them may import itself.
+MAY_IMPORT = {
+    "model": "",
+    "sources": "model",
+    "lake": "model",
+    "ingest": "model sources",
+    "stream": "model lake",
+    "quality": "model lake",
+    "dashboard": "model lake",
+    "simulator": "model",
+    "settings": "model",
+    "locks": "model",
+    "heartbeats": "",
+    "reporting": "",
+    "logs": "",
+    # Where the layers are put together: services without Dagster and without what starts them.
+    "services": "model sources lake ingest stream dashboard simulator settings heartbeats locks reporting",
+    "local": "model sources lake ingest stream settings heartbeats locks services",
+    "defs": "model sources lake quality settings",
+    "definitions": "defs",
+    "cli": "model lake settings logs services local",
+    "__main__": "cli",
+    "__init__": "",
+}
+
+SLOW = {"pyspark", "delta", "deltalake", "confluent_kafka", "duckdb"}
+LOADS_FAST = ("defs", "definitions", "cli", "services", "settings")
+
+
+def modules(layer: str) -> list[Path]:
+    module = PACKAGE / f"{layer}.py"
+    return [module] if module.exists() else sorted((PACKAGE / layer).rglob("*.py"))
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """The dotted names that an import statement names; `from a import b` may mean the module a.b."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute here"
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports(layer: str) -> set[str]:
+    """All that a layer imports, inside functions too."""
+    return {
+        name
+        for path in modules(layer)
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in imported(node)
+    }
+
+
+def own_layers(layer: str) -> set[str]:
+    """The layers of ours that a layer imports."""
+    return {name.split(".")[1] for name in imports(layer) if name.startswith("bike_assets.")}
+
+
+def at_load(tree: ast.Module) -> Iterator[str]:
+    """What a module imports while it is loaded: not within functions, nor for the type checker alone."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield from imported(node)
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+def test_every_layer_is_in_the_list() -> None:
+    found = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert found == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("layer", MAY_IMPORT)
+def test_a_layer_imports_only_what_lies_below(layer: str) -> None:
+    assert own_layers(layer) <= {layer, *MAY_IMPORT[layer].split()}
+
+
+def test_only_the_command_line_imports_what_starts_services() -> None:
+    assert {layer for layer in MAY_IMPORT if "local" in own_layers(layer)} <= {"cli", "local"}
+
+
+def test_only_the_definitions_import_dagster() -> None:
+    def speaks_dagster(layer: str) -> bool:
+        return any(name.split(".")[0].startswith("dagster") for name in imports(layer))
+
+    assert {layer for layer in MAY_IMPORT if speaks_dagster(layer)} == {"defs", "definitions"}
+
+
+@pytest.mark.parametrize("layer", LOADS_FAST)
+def test_what_is_loaded_often_imports_slow_libraries_inside_functions(layer: str) -> None:
+    for path in modules(layer):
+        loaded = {name.split(".")[0] for name in at_load(ast.parse(path.read_text()))}
+        assert not loaded & SLOW, path.name
+
+
+@pytest.mark.parametrize("module", ["bike_assets.definitions", "bike_assets.cli"])
+def test_loading_it_loads_neither_spark_nor_kafka_nor_delta_nor_duckdb(module: str) -> None:
+    program = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "bike_assets" in said.stdout.split()
+    assert not SLOW & set(said.stdout.split())

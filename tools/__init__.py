@@ -1,0 +1,1 @@
+"""Helpers of the developers; nothing of the product needs them."""
