@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-INSTALL := $(UV) pip install --quiet --require-hashes --compile-bytecode --python $(BIN)/python
+INSTALL := $(UV) pip install --require-hashes --compile-bytecode --python $(BIN)/python
 
 .PHONY: demo test setup setup-dev lint types bench lock screenshots clean
 
@@ -12,17 +12,19 @@ demo: setup
 	@$(BIN)/bike up --demo
 
 setup: $(VENV)/.installed
+	@echo "[3/3] Jars of Spark and Kafka"
 	@$(BIN)/bike setup
 
 # One file a state: a second start sees that nothing changed and asks no registry.
 $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/.uv
-	@echo "Installing Python packages..."
+	@echo "[2/3] Python packages"
 	@$(INSTALL) -r requirements.lock
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e .
 	@touch $@
 
 $(VENV)/.uv: requirements-uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
+	@echo "[1/3] Python environment"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	@touch $@

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from confluent_kafka import Producer
@@ -19,14 +21,15 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from bench.bodies import GBFS, JCDECAUX, STATIONS, System, rounds, vehicle_types
-from bench.homes import home_of_its_own
 from bench.report import result, say
 from bike_assets.ingest.profiles import Profile
 from bike_assets.ingest.writer import PartitionWriter
-from bike_assets.local import parts
 from bike_assets.local.broker import LocalBroker, ensure_topics
+from bike_assets.local.jars import ensure_jars
+from bike_assets.local.java import java_home
 from bike_assets.model.answers import Answer
 from bike_assets.model.messages import Outcome
+from bike_assets_tests.conftest import HOME, free_ports
 
 SEED = 1
 SYSTEMS = 5
@@ -64,9 +67,9 @@ class Speed(NamedTuple):
 
 def run() -> None:
     """Both cases for both feeds, each side by side with the tutorial's way on the same answers."""
-    with home_of_its_own() as settings:
-        java, jars = parts.java(settings), parts.jars(settings).kafka
-        broker = LocalBroker(settings.home, java, jars, settings.kafka_port, settings.kafka_controller_port)
+    java = java_home(None, HOME)
+    with TemporaryDirectory(prefix="bike-bench-") as directory:
+        broker = LocalBroker(Path(directory), java, ensure_jars(HOME, java).kafka, *free_ports(2))
         with apart(broker):
             ensure_topics(broker.bootstrap, partitions=1)
             admin = AdminClient({"bootstrap.servers": broker.bootstrap})  # its answers end with it

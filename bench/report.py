@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from statistics import quantiles
 from typing import Any
 
-
 CORES = len(os.sched_getaffinity(0))
 """Those that the bench may use, before any part of it was pinned to one."""
 

@@ -3,6 +3,7 @@
 Layers get values, never this object; only the command line, the services and `defs/resources.py` read it.
 """
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic_settings import (
 
 from bike_assets.model.errors import WrongSettings
 
+ENV_FILE = Path(".env")
 SETTINGS_FILE = Path("bike.toml")
 
 
@@ -25,7 +27,7 @@ class Settings(BaseSettings):
     """What a person may set. Every default works on one laptop with nothing else set up."""
 
     model_config = SettingsConfigDict(
-        env_prefix="BIKE_", env_file=".env", toml_file=SETTINGS_FILE, extra="ignore"
+        env_prefix="BIKE_", env_file=ENV_FILE, toml_file=SETTINGS_FILE, extra="ignore"
     )
 
     home: Path = Field(Path("var"), description="where all state lives: raw, kafka, lake, dagster, jars, logs")
@@ -118,9 +120,13 @@ def _explained(err: ValidationError) -> str:
 
 
 def _place(key: str) -> str:
-    """Where a setting was given: the line of the file, or the name of the variable."""
-    if SETTINGS_FILE.exists():
-        for number, line in enumerate(SETTINGS_FILE.read_text().splitlines(), start=1):
-            if re.match(rf"\s*{re.escape(key)}\s*=", line):
-                return f"{SETTINGS_FILE}, line {number}, {key}"
-    return f"BIKE_{key.upper()}"
+    """Where a setting was given: the variable, or the line of the file."""
+    variable = f"BIKE_{key.upper()}"
+    if variable in map(str.upper, os.environ):
+        return variable
+    for file, name in ((ENV_FILE, variable), (SETTINGS_FILE, key)):
+        lines = file.read_text().splitlines() if file.exists() else []
+        for number, line in enumerate(lines, start=1):
+            if re.match(rf"\s*(export\s+)?{re.escape(name)}\s*=", line, re.IGNORECASE):
+                return f"{file}, line {number}, {name}"
+    return variable

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from bike_assets.model.errors import LakeBroken, WrongSettings
 from bike_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -46,10 +47,13 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
     path: str
 
     def duckdb(self) -> "duckdb.DuckDBPyConnection":
-        """A connection with all tables as views, as they are now."""
+        """A connection with all tables as views, as they are now. Raises Failure where one is broken."""
         from bike_assets.lake.duck import connect
 
-        return connect(Path(self.path))
+        try:
+            return connect(Path(self.path))
+        except LakeBroken as err:
+            raise dg.Failure(str(err)) from None
 
 
 class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -59,12 +63,11 @@ class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def system_ids(self) -> list[str]:
         """Every system of the sources file. Raises Failure where there is no such file, or it is wrong."""
-        from bike_assets.model.errors import BikeAssetsError
         from bike_assets.sources.config import load_sources
 
         try:
             return [id_ for source in load_sources(Path(self.path)) for id_ in source.system_ids]
-        except BikeAssetsError as err:
+        except WrongSettings as err:
             raise dg.Failure(str(err)) from None
 
 

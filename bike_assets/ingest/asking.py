@@ -1,5 +1,6 @@
 """What to ask of one source when its turn comes, with what is known from its answers before."""
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ FIRST_WITHIN_S = 5.0
 class SourceAsker:
     """Asks one source: its status at every turn, its other feeds when they are due.
 
-    Used by one thread at a time, but for `committed`, which a lane calls.
+    Used by one thread at a time, which holds `turn`; but for `committed`, which a lane calls.
     """
 
     def __init__(self, source: Source, defaults: Defaults, fetcher: Fetcher) -> None:
@@ -38,6 +39,7 @@ class SourceAsker:
         self._plans = plans_for(source, defaults)
         self._next: dict[str, float] = {}
         self._etags: dict[str, str] = {}
+        self.turn = threading.Lock()
         self.system_ids = frozenset(source.system_ids)
         self.poll_seconds = float(source.poll_seconds or defaults.poll_seconds)
         self.first_within_s = min(FIRST_WITHIN_S, self.poll_seconds)

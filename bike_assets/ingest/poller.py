@@ -51,6 +51,7 @@ class Poller:
         heartbeat: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self._askers = askers
+        self._asker_of = {system_id: asker for asker in askers for system_id in asker.system_ids}
         self._lanes = lanes
         self._raw = raw
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
@@ -80,14 +81,9 @@ class Poller:
 
     def poll_now(self, system_id: str, timeout_s: float) -> list[Poll]:
         """Ask a system's source at once and wait for the commit. Raises KeyError, TimeoutError."""
-        asker = next((asker for asker in self._askers if system_id in asker.system_ids), None)
-        if asker is None:
-            raise KeyError(system_id)
+        asker = self._asker_of[system_id]
         future: Future[list[Poll]] = Future()
         self._waiting[system_id] = future
-        with self._wake:
-            self._plan = [due for due in self._plan if due.asker is not asker]
-            heapq.heapify(self._plan)
         self._schedule(asker, 0.0)
         return future.result(timeout_s)
 
@@ -105,7 +101,10 @@ class Poller:
         }
 
     def _schedule(self, asker: SourceAsker, at: float) -> None:
+        """Plan the source's next poll, in the place of the one that was planned."""
         with self._wake:
+            self._plan = [due for due in self._plan if due.asker is not asker]
+            heapq.heapify(self._plan)
             heapq.heappush(self._plan, _Due(at, next(self._order), asker))
             self._wake.notify()
 
@@ -130,10 +129,11 @@ class Poller:
         started = time.monotonic()
         interval = asker.poll_seconds
         try:
-            for answer in asker.ask():
-                self._raw.keep(answer)
-                self._answers += 1
-                self._route(answer, asker)
+            with asker.turn:
+                for answer in asker.ask():
+                    self._raw.keep(answer)
+                    self._answers += 1
+                    self._route(answer, asker)
             interval = asker.poll_seconds  # a feed's ttl may have raised it
         except Exception:
             # The pool would keep it to itself; the source must be asked again whatever happened.
@@ -154,9 +154,8 @@ class Poller:
         by_system: dict[str, list[Poll]] = {}
         for answer, poll in pairs:
             by_system.setdefault(poll.system_id, []).append(poll)
-            for asker in self._askers:
-                if poll.system_id in asker.system_ids:
-                    asker.committed(answer, poll)
+            if asker := self._asker_of.get(poll.system_id):
+                asker.committed(answer, poll)
         for system_id, polls in by_system.items():
             is_answered = any(poll.feed == "station_status" for poll in polls)
             waiting = self._waiting.pop(system_id, None) if is_answered else None

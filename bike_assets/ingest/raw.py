@@ -54,7 +54,12 @@ class RawStore:
     def _run(self) -> None:
         while (batch := self._next_batch()) is not None:
             for hour, answers in _by_hour(batch).items():
-                self._append(hour, b"".join(map(encode_line, answers)))
+                try:
+                    self._append(hour, b"".join(map(encode_line, answers)))
+                except OSError as err:
+                    # A full disk costs raw answers and never a poll.
+                    self.dropped += len(answers)
+                    log.error("raw answers not kept", dropped=self.dropped, reason=str(err))
 
     def _next_batch(self) -> list[Answer] | None:
         """The answers of the next FLUSH_S; None at the end."""

@@ -92,7 +92,8 @@ class Replay:
     def _shared_systems(self) -> set[str]:
         """Systems whose last good poll came in an answer with all contracts: expected in the next."""
         every = (self._writer(partition) for partition in range(self._partitions))
-        return {id_ for writer in every for id_, memory in writer.memories.items() if memory.is_shared_feed}
+        shared = {id_ for writer in every for id_, memory in writer.memories.items() if memory.is_shared_feed}
+        return shared - {ALL_CONTRACTS}  # what stands under it is rows that name no contract
 
     def _write(self, partition: int, answers: list[Answer]) -> None:
         for attempt in range(REOPENINGS):

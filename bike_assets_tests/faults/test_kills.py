@@ -24,7 +24,7 @@ from bike_assets.local.broker import wait_for_broker
 from bike_assets.local.jars import Jars
 from bike_assets.model.errors import BrokerUnavailable
 from bike_assets.model.tables import TABLES
-from bike_assets_tests.journeys.homes import Home, home, wait_until
+from bike_assets_tests.journeys.homes import Home, end, home, wait_until
 from bike_assets_tests.journeys.tables import TOLD, Told, expected, first_difference, found
 from bike_assets_tests.oracle.events import Line, read_lines
 from bike_assets_tests.oracle.made import write
@@ -36,7 +36,7 @@ KILLS = 10
 CHECKPOINT_GONE_AFTER = {4: "events", 7: "live"}
 """After which kill of the stream which query loses its checkpoint."""
 SEED = 20_140_522
-READY_S = 60
+READY_S = 120
 
 SMALL_BATCHES = "import bike_assets.ingest.replay as replay; replay.BATCH_ANSWERS = {answers}\n"
 RUN = "from bike_assets.cli import main; main()\n"
@@ -107,13 +107,20 @@ class Disturbed:
     def _wait(self, seconds: float) -> None:
         self.is_over.wait(seconds)
 
+    def _wait_for_turn(self, role: str) -> None:
+        """No role is killed more often than the stream, which takes the longest to start."""
+        while self.kills[role] > self.kills[STREAM] and not self.is_over.is_set():
+            self._wait(0.1)
+
     def _replay(self) -> None:
         """Replay what there is so far of the recording, which grows with the kills of all."""
         chance = random.Random(SEED)
         while not self.is_enough and not self.is_over.is_set():
+            self._wait_for_turn(REPLAY)
+            self._wait(chance.uniform(0, 6))
             share = (min(self.kills[role] for role in (BROKER, STREAM)) + 1) / (KILLS + 1)
             recording = write(self.home.directory / "so-far.jsonl", self.lines[: int(share * len(self.lines))])
-            process = replaying(self.home, recording, SMALL_BATCHES.format(answers=5))
+            process = replaying(self.home, recording, SMALL_BATCHES.format(answers=2))
             with suppress(subprocess.TimeoutExpired):
                 process.wait(chance.uniform(0.8, 3))
             self._kill(REPLAY, process.pid)
@@ -124,11 +131,12 @@ class Disturbed:
         while not self.is_over.is_set():
             process = self.home.start("run", "broker")
             wait_until(lambda: is_broker_up(self.home) or self.is_over.is_set(), READY_S, "the broker is up again")
-            self._wait(chance.uniform(1, 4))
-            if self.is_over.is_set():
-                return
-            self._kill(BROKER, process.pid)
-            process.wait()
+            self._wait_for_turn(BROKER)
+            self._wait(chance.uniform(0, 8))
+            if not self.is_over.is_set():
+                self._kill(BROKER, process.pid)
+                process.wait()
+        end(process)
 
     def _stream(self) -> None:
         chance = random.Random(SEED + 2)
@@ -145,16 +153,16 @@ class Disturbed:
             if not is_alone:
                 kill(spark)
             process.wait()
-            psutil.wait_procs(spark, timeout=READY_S)
-            self._lose_checkpoint()
+            self._lose_checkpoint(spark)
 
     def _wait_for_stream(self, pid: int) -> None:
         wait_until(lambda: is_streaming(self.home, pid) or self.is_over.is_set(), READY_S, "the stream is at work")
 
-    def _lose_checkpoint(self) -> None:
+    def _lose_checkpoint(self, spark: list[psutil.Process]) -> None:
         query = CHECKPOINT_GONE_AFTER.get(self.kills[STREAM])
         checkpoint = self.home.path / "lake" / "_checkpoints" / str(query)
         if query is not None and checkpoint.exists():
+            psutil.wait_procs(spark, timeout=READY_S)
             shutil.rmtree(checkpoint)
             self.kills[f"checkpoint of {query}"] += 1
 

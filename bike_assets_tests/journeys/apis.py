@@ -1,4 +1,4 @@
-"""APIs on loopback that behave and misbehave, each under a path of its own; JCDecaux's repeat the key wherever they can."""
+"""APIs on loopback that behave and misbehave, each under a path of its own; they repeat the key where they can."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ def jcdecaux_row(number: int, **said: Any) -> dict[str, Any]:
     """A station as JCDecaux's version 1 answers it."""
     return {"number": number, "contract_name": "x", "name": f"{number} - PLACE", "address": "Place", "bonus": False,
             "position": {"lat": 47.2, "lng": 6.0}, "banking": True, "bike_stands": 10, "status": "OPEN",
-            "available_bikes": 3, "available_bike_stands": 7, "last_update": int(time.time() * 1000)} | said  # fmt: skip
+            "available_bikes": 3, "available_bike_stands": 7, "last_update": int(time.time() * 1000)} | said
 
 
 class _Api(BaseHTTPRequestHandler):

@@ -118,7 +118,8 @@ def test_a_question_is_answered(tmp_path: Path, query: str) -> None:
 @pytest.mark.parametrize(
     "query",
     ["COPY (SELECT 1) TO '{file}'", "EXPLAIN ANALYZE COPY (SELECT 1) TO '{file}'",
-     "WITH a AS (COPY (SELECT 1) TO '{file}') FROM a", "WITH a AS (WITH b AS (COPY (SELECT 1) TO '{file}') FROM b) FROM a",
+     "WITH a AS (COPY (SELECT 1) TO '{file}') FROM a",
+     "WITH a AS (WITH b AS (COPY (SELECT 1) TO '{file}') FROM b) FROM a",
      "(WITH a AS (COPY (SELECT 1) TO '{file}') FROM a) UNION ALL SELECT 1", "SELECT 1; COPY (SELECT 1) TO '{file}'",
      "ATTACH '{file}' AS other", "EXPORT DATABASE '{file}'"],
 )  # fmt: skip
@@ -132,7 +133,8 @@ def test_nothing_writes_a_file_not_even_into_the_lake(tmp_path: Path, query: str
 @pytest.mark.parametrize(
     "query",
     ["CREATE TABLE a (b INT)", "CREATE VIEW a AS SELECT 1", "INSERT INTO events.polls FROM events.polls",
-     "WITH a AS (DELETE FROM events.polls RETURNING *) FROM a", "UPDATE events.polls SET feed = ''", "DELETE FROM events.polls",
+     "WITH a AS (DELETE FROM events.polls RETURNING *) FROM a", "UPDATE events.polls SET feed = ''",
+     "DELETE FROM events.polls",
      "DROP VIEW live.station_status", "INSTALL httpfs", "LOAD httpfs", "SET threads = 1", "RESET threads",
      "PRAGMA database_list", "CALL pragma_version()", "BEGIN", "USE live", "PREPARE a AS SELECT 1", "VACUUM"],
 )  # fmt: skip
@@ -163,7 +165,7 @@ def test_no_file_outside_the_lake_is_read(tmp_path: Path, query: str) -> None:
 
 
 def test_a_question_that_duckdb_does_not_understand_is_answered_with_its_reason(tmp_path: Path) -> None:
-    with pytest.raises(WrongQuery, match='DuckDB cannot answer this: .*"bikes"'):
+    with pytest.raises(WrongQuery, match=r'DuckDB cannot answer this: .*"bikes"'):
         ask(tmp_path, "SELECT bikes FROM events.polls")
 
 

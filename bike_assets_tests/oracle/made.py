@@ -184,6 +184,14 @@ def a_body_that_never_advanced(city: City) -> list[Line]:
             city.not_modified("30 11:20:00")]
 
 
+def a_clock_in_the_future(city: City) -> list[Line]:
+    """One body says that it is of tomorrow: it is good, and nobody is judged by it; the same half an hour ahead is."""
+    return [city.poll("30 10:50:00", BOTH), city.poll("30 10:55:00", BOTH | {"1": Station(1, 9)}),
+            city.poll("30 10:56:00", BOTH, updated="31 10:56:00"), city.not_modified("30 10:57:00"),
+            city.poll("30 10:58:00", BOTH), city.poll("30 10:59:00", BOTH, updated="30 11:29:00"),
+            city.poll("30 11:00:00", BOTH), city.poll("30 11:30:00", BOTH)]
+
+
 def an_empty_list(city: City) -> list[Line]:
     """No station before any is known is a good poll; afterwards it is invalid, and nobody becomes absent."""
     return [city.poll("30 10:57:00", {}), city.poll("30 10:58:00", BOTH), city.poll("30 11:00:00", {}),
@@ -254,7 +262,7 @@ def descriptions(city: City) -> list[Line]:
 BY_HAND: tuple[Callable[[City], list[Line]], ...] = (
     the_first_poll_of_an_hour_with_a_changed_station, an_absence_over_an_hours_edge,
     a_gap_of_40_minutes_over_midnight, nothing_new, a_rejected_row, an_older_body, a_frozen_body,
-    a_body_that_never_advanced, an_empty_list, a_duplicate_id, a_body_that_is_no_json, repeats_and_late_lines,
+    a_body_that_never_advanced, a_clock_in_the_future, an_empty_list, a_duplicate_id, a_body_that_is_no_json, repeats_and_late_lines,
     a_closure, seen_again_after_a_day, docks_that_are_not_given, answers_that_failed, descriptions)
 CITIES = (City("jcdecaux"), City("gbfs"))
 MADE: dict[str, list[Line]] = {f"{make.__name__}[{city.kind}]": make(city) for make in BY_HAND for city in CITIES}
@@ -273,7 +281,7 @@ STATIONS = st.builds(
     Station, bikes=st.integers(0, 3), docks=st.sampled_from([2, 1, 0, 999, None]),
     shut=st.sampled_from([None, None, None, "is_renting", "is_returning", "is_installed"]),
     flaw=st.sampled_from([None, None, None, None, "twice", "negative", "text"]))
-KINDS = (*["poll"] * 8, *["not_modified"] * 2, "frozen", "older", "empty", "no_json", "wrong_shape", "failed", "repeat",
+KINDS = (*["poll"] * 8, *["not_modified"] * 2, "frozen", "older", "ahead", "empty", "no_json", "wrong_shape", "failed", "repeat",
          "late", "information", "information_not_modified")
 
 
@@ -326,6 +334,7 @@ class _Told:
         others: dict[str, Callable[[], Line]] = {
             "not_modified": lambda: city.not_modified(at),
             "frozen": lambda: city.poll(at, self.stations, updated=self.updated),
+            "ahead": lambda: city.poll(at, self.stations, updated=at + timedelta(minutes=30 + len(self.stations))),
             "empty": lambda: city.poll(at, {}),
             "no_json": lambda: city.line(at, body_base64=NO_JSON),
             "wrong_shape": lambda: city.line(at, body={"error": "Unauthorized"}),

@@ -140,6 +140,7 @@ def test_a_bad_row_makes_its_station_absent_and_no_other(city: City) -> None:
     (made.an_older_body, ["ok", "ok", "stale", "ok"]),
     (made.a_frozen_body, ["ok", "ok", "ok", "stale", "stale", "ok"]),
     (made.a_body_that_never_advanced, ["ok", "ok", "not_modified"]),
+    (made.a_clock_in_the_future, ["ok", "ok", "ok", "not_modified", "ok", "ok", "stale", "ok"]),
     (made.an_empty_list, ["ok", "ok", "invalid", "ok"]),
     (made.a_body_that_is_no_json, ["ok", "invalid", "invalid", "ok"]),
     (made.repeats_and_late_lines, ["ok", "ok", "ok"]),
@@ -288,8 +289,8 @@ def test_random_recordings_hold_every_outcome() -> None:
         return outcomes(made.told(CITIES[1], steps))[-1]
 
     assert {kind: outcome_after_a_good_poll(kind) for kind in (
-        "not_modified", "frozen", "older", "empty", "no_json", "wrong_shape", "failed")} == {
-        "not_modified": "not_modified", "frozen": "ok", "older": "stale", "empty": "invalid", "no_json": "invalid",
+        "not_modified", "frozen", "older", "ahead", "empty", "no_json", "wrong_shape", "failed")} == {
+        "not_modified": "not_modified", "frozen": "ok", "older": "stale", "ahead": "ok", "empty": "invalid", "no_json": "invalid",
         "wrong_shape": "invalid", "failed": "http_error"}
 
 

@@ -1,0 +1,105 @@
+"""Tables made to hold all that their topics hold, and the checks of them."""
+
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+
+from bike_assets.defs.streaming import checks
+from bike_assets.defs.streaming.assets import stream_tables
+from bike_assets.defs.streaming.checks import _result
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES
+from bike_assets.quality.found import Found
+from bike_assets_tests.defs.conftest import Home, failure
+from bike_assets_tests.lake.rows import write_messages
+from bike_assets_tests.model.builders import NOON, poll, station_status
+
+DRAINED = {"by": "a query of its own", "seconds": 4.2, "messages": 2}
+CHECKS = [checks.rows_are_accounted_for, checks.chain_is_unbroken, *checks.keys_are_unique]
+
+
+def key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(name.split("."))
+
+
+def test_all_tables_are_drained_by_one_command(home: Home) -> None:
+    home.answers(DRAINED)
+    result = home.materialize(stream_tables)
+    assert {event.asset_key for event in result.get_asset_materialization_events()} == {key(t.name) for t in TABLES}
+    assert home.called == ["drain", "--json"]
+
+
+def test_a_table_says_how_many_rows_it_has_and_who_brought_them(home: Home) -> None:
+    home.answers(DRAINED)
+    write_messages(home.lake, EVENTS_POLLS, poll(), poll(fetched_at=NOON + timedelta(minutes=1)))
+    result = home.materialize(stream_tables, selection=[key("events.polls")])
+    (event,) = result.get_asset_materialization_events()
+    assert {name: value.value for name, value in event.materialization.metadata.items()} == {
+        "dagster/row_count": 2,
+        "drained_by": "a query of its own",
+        "drain_s": 4.2,
+    }
+
+
+def test_a_drain_that_fails_fails_the_run_with_its_sentence(home: Home) -> None:
+    home.fails("error: A stream or a drain is at work in this home: wait, or end it (pid 12)\n")
+    assert failure(home.materialize(stream_tables)).endswith("wait, or end it (pid 12)\n")
+
+
+def test_a_broken_table_fails_the_run_and_is_named(home: Home) -> None:
+    home.answers(DRAINED)
+    write_messages(home.lake, EVENTS_POLLS, poll())
+    next(home.lake.rglob("*.parquet")).unlink()
+    assert "events.polls cannot be read" in failure(home.materialize(stream_tables))
+
+
+def evaluations(home: Home) -> dict[str, list[bool]]:
+    """What the checks say of the lake as it is, by their names."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = dg.Definitions(asset_checks=CHECKS, resources=home.resources).resolve_implicit_global_asset_job_def()
+        result = job.execute_in_process(instance=instance)
+    said: dict[str, list[bool]] = {}
+    for each in result.get_asset_check_evaluations():
+        said.setdefault(each.check_name, []).append(each.passed)
+    return said
+
+
+def test_no_check_passes_over_an_empty_lake(home: Home) -> None:
+    said = evaluations(home)
+    assert set(said) == {"rows_are_accounted_for", "chain_is_unbroken", "keys_are_unique"}
+    assert len(said["keys_are_unique"]) == len(TABLES)
+    assert not any(passed for each in said.values() for passed in each)
+
+
+def test_checks_pass_over_tables_in_which_all_holds(home: Home) -> None:
+    write_messages(home.lake, EVENTS_POLLS, poll())
+    write_messages(home.lake, EVENTS_STATION_STATUS, station_status())
+    said = evaluations(home)
+    assert said["rows_are_accounted_for"] == [True]
+    assert said["chain_is_unbroken"] == [True]
+    assert sum(said["keys_are_unique"]) == 2
+
+
+def test_checks_fail_over_tables_in_which_something_is_wrong(home: Home) -> None:
+    write_messages(home.lake, EVENTS_POLLS, poll(rows_accepted=2))
+    write_messages(home.lake, EVENTS_STATION_STATUS, station_status(), station_status())
+    said = evaluations(home)
+    assert said["rows_are_accounted_for"] == [False]
+    assert said["chain_is_unbroken"] == [False]
+    assert sum(said["keys_are_unique"]) == 1, "only that of events.polls"
+
+
+@pytest.mark.parametrize(
+    ("found", "passed"),
+    [(Found(3, 0, [], ""), True), (Found(3, 1, [{"a": 1}], ""), False), (Found(0, 0, [], ""), False)],
+    ids=["all good", "one bad", "nothing checked"],
+)
+def test_a_check_passes_only_where_something_was_checked_and_nothing_was_bad(found: Found, passed: bool) -> None:
+    assert _result(found).passed is passed
+
+
+def test_a_check_shows_the_first_bad_rows_and_how_to_see_them_all() -> None:
+    metadata = _result(Found(9, 2, [{"system_id": "oslo"}], "SELECT 1")).metadata
+    assert metadata["bad"].value == 2
+    assert metadata["first_bad"].value == [{"system_id": "oslo"}]
+    assert metadata["see_all"].value == '`bike sql "SELECT 1"`'

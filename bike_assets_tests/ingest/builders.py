@@ -1,0 +1,46 @@
+"""Memories, polls and answers of which a test names only what matters."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from bike_assets.ingest.memory import Known, SystemMemory
+from bike_assets.ingest.profiles import Profile
+from bike_assets.ingest.recordings import decode_line
+from bike_assets.ingest.records import Atom, take
+from bike_assets.model.answers import Answer, StationPoll, StationRow
+from bike_assets.model.readings import Reading, state_of
+from bike_assets_tests.model.builders import NOON, reading
+from bike_assets_tests.oracle.events import Line
+from bike_assets_tests.oracle.made import CITIES, Station, Stations
+
+JCDECAUX, GBFS = CITIES
+TOWN = {"1": Station(3, 7), "2": Station(0, 10)}
+
+
+def after(**time: float) -> datetime:
+    return NOON + timedelta(**time)
+
+
+def decoded(line: Line) -> Answer:
+    return decode_line(json.dumps(line).encode(), "made")
+
+
+def status(at: datetime = NOON, stations: Stations | None = None, **given: Any) -> Answer:
+    """A GBFS status of a town of two stations."""
+    return decoded(GBFS.poll(at, TOWN if stations is None else stations, **given))
+
+
+def taken(memory: SystemMemory, answer: Answer) -> Atom:
+    return take(memory, answer, Profile(timezone="Etc/UTC"))
+
+
+def known(at: datetime = NOON, **given: Any) -> Known:
+    now = reading(**given)
+    return Known(now, state_of(now), at, at)
+
+
+def poll_of(readings: dict[str, Reading], reported_at: datetime = NOON) -> StationPoll:
+    """A read status: a reading by station."""
+    rows = [StationRow(station_id, each, reported_at) for station_id, each in readings.items()]
+    return StationPoll(rows, [(row.station_id, row.reading) for row in rows], lambda row: row, reported_at)

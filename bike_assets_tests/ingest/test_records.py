@@ -1,0 +1,91 @@
+"""Which answers are good, and what an answer writes."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from bike_assets.ingest.memory import SystemMemory
+from bike_assets.model import topics
+from bike_assets.model.answers import ALL_CONTRACTS, Answer
+from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOWN, after, decoded, status, taken
+from bike_assets_tests.ingest.stand_in import StandInKafka, replay
+from bike_assets_tests.model.builders import NOON
+from bike_assets_tests.oracle.made import NO_JSON, Station
+
+
+def outcomes(*answers: Answer) -> list[str]:
+    memory = SystemMemory(answers[0].system_id)
+    return [str(taken(memory, each).poll.outcome) for each in answers]
+
+
+def test_a_time_in_the_far_future_judges_nobody() -> None:
+    """A broken clock: otherwise each poll until then would be called stale."""
+    tomorrow = status(after(minutes=1), updated=after(days=1))
+    memory = SystemMemory(tomorrow.system_id)
+    taken(memory, status(NOON))
+    assert taken(memory, tomorrow).poll.feed_updated_at == after(days=1)
+    assert (memory.feed_updated_at, memory.feed_has_advanced) == (None, False)
+    assert outcomes(tomorrow, status(after(minutes=2)), status(after(minutes=3))) == ["ok", "ok", "ok"]
+
+
+def test_a_time_within_the_longest_gap_is_taken_at_its_word() -> None:
+    ahead = status(NOON, updated=after(minutes=30))
+    assert outcomes(ahead, status(after(minutes=29))) == ["ok", "stale"]
+    assert outcomes(ahead, status(after(minutes=31))) == ["ok", "ok"]
+
+
+def test_the_newest_report_may_step_back_when_its_station_vanishes_and_is_stale_until_another_reports() -> None:
+    """DESIGN's definition, by the newest `last_update`: one poll is lost, and the next report ends it."""
+    def poll(at: int, **reports: int) -> Answer:
+        line = JCDECAUX.poll(after(minutes=at), {name[1:]: Station() for name in reports})
+        for row, minute in zip(line["body"], reports.values(), strict=True):
+            row["last_update"] = int(after(minutes=minute).timestamp() * 1000)
+        return decoded(line)
+
+    assert outcomes(poll(1, s1=-5, s2=0), poll(2, s1=-5), poll(3, s1=3)) == ["ok", "stale", "ok"]
+
+
+def test_a_304_confirms_only_what_is_known() -> None:
+    described = decoded(GBFS.information(after(minutes=2), {"1": "Square"}))
+    of = {minute: decoded(GBFS.not_modified(after(minutes=minute), "station_information")) for minute in (0, 1, 3)}
+    assert outcomes(of[0], of[1], described, of[3]) == ["invalid", "invalid", "ok", "not_modified"]
+
+
+def test_an_answer_that_is_not_newer_leaves_a_record_and_moves_nothing() -> None:
+    memory = SystemMemory(status().system_id)
+    taken(memory, status(after(minutes=1)))
+    before = memory.as_state()
+    late = taken(memory, status(NOON, {"1": Station(9)}))
+    assert (late.poll.outcome, [record.topic.name for record in late.records]) == ("out_of_order", ["polls"])
+    assert memory.as_state() == before
+
+
+@pytest.mark.parametrize("given", [{"status": 503}, {"error": "timeout: 20 s"}, {"body_base64": NO_JSON}])
+def test_a_poll_that_is_not_good_writes_no_event_and_moves_only_its_time(given: dict[str, Any]) -> None:
+    memory = SystemMemory(status().system_id)
+    taken(memory, status(NOON))
+    bad = taken(memory, decoded(GBFS.line(after(hours=1), **given)))
+    assert {record.topic.name for record in bad.records} <= {"polls", "station_state", "rejections"}
+    assert (bad.poll.stations, bad.poll.events) == (None, 0)
+    assert (memory.last_good_poll_at, memory.observed_at["station_status"]) == (NOON, after(hours=1))
+
+
+def test_a_body_that_is_refused_is_kept_among_the_rejections() -> None:
+    [record] = [each for each in taken(SystemMemory("made_gbfs"), decoded(GBFS.line(NOON, body_base64=NO_JSON))).records
+                if each.topic is topics.REJECTIONS]
+    row = msgspec.json.decode(record.value or b"")
+    assert (row["row_index"], row["payload"][:6]) == (-1, "<html>")
+
+
+def test_rows_without_a_contract_are_rejected_and_never_missed() -> None:
+    """They stand under the id of all contracts, which is no contract that the next answer should hold."""
+    lines = [JCDECAUX.poll(NOON + timedelta(minutes=n), TOWN) | {"system_id": ALL_CONTRACTS} for n in range(3)]
+    for row in lines[0]["body"]:
+        del row["contract_name"]
+    kafka = StandInKafka()
+    for line in lines:
+        replay(kafka, [decoded(line)])
+    polls = [(row["system_id"], row["outcome"], row["rows_rejected"]) for row in kafka.rows(topics.POLLS)]
+    assert sorted(polls) == [("jcdecaux", "ok", 2), ("jcdecaux:made", "ok", 0), ("jcdecaux:made", "ok", 0)]

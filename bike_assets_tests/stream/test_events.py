@@ -1,0 +1,120 @@
+"""Topics to tables: each message once, and none as a row of nulls."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from bike_assets.lake.duck import connect
+from bike_assets.lake.tables import ensure_table
+from bike_assets.model.tables import EVENTS_TABLES
+from bike_assets.model.topics import POLLS, REJECTIONS, STATION_STATUS, TOPICS
+from bike_assets.stream.events import checkpoint_path, starting_offsets, write_batch
+from bike_assets_tests.stream.builders import Message, batch, poll, status
+
+REJECTION = (
+    b'{"system_id":"oslo","feed":"station_status","fetched_at":"2026-05-04T12:00:00Z","row_index":3,'
+    b'"reason":"bad_field: x","payload":"{}"}'
+)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """An empty lake, with the checkpoint of a query that was started once."""
+    for table in EVENTS_TABLES:
+        ensure_table(tmp_path, table)
+    checkpoint_path(tmp_path).mkdir(parents=True)
+    (checkpoint_path(tmp_path) / "metadata").write_text(json.dumps({"id": "the query"}))
+    return tmp_path
+
+
+def ask(lake: Path, query: str) -> list[tuple[Any, ...]]:
+    with connect(lake) as con:
+        return con.execute(query).fetchall()
+
+
+def test_messages_become_rows_with_the_place_where_they_stood(spark: SparkSession, lake: Path) -> None:
+    messages = batch(
+        spark,
+        Message(STATION_STATUS, status(bikes=7), partition=2, offset=41),
+        Message(POLLS, poll(), partition=2, offset=9),
+    )
+    rows: Counter[str] = Counter()
+    write_batch(messages, 0, lake, rows)
+    columns = "station_id, bikes_available, utc_date, kafka_partition, kafka_offset"
+    found = ask(lake, f"SELECT {columns} FROM events.station_status")
+    assert [(*row[:2], str(row[2]), *row[3:]) for row in found] == [("1", 7, "2026-05-04", 2, 41)]
+    assert ask(lake, "SELECT outcome, kafka_offset FROM events.polls") == [("ok", 9)]
+    assert rows == {"events/station_status": 1, "events/polls": 1, "events/rejections": 0}
+
+
+def test_a_batch_that_comes_again_is_passed_over(spark: SparkSession, lake: Path) -> None:
+    messages = batch(spark, Message(STATION_STATUS, status()), Message(POLLS, poll()))
+    write_batch(messages, 0, lake, Counter())
+    write_batch(messages, 0, lake, Counter())
+    assert ask(lake, "SELECT count(*) FROM events.station_status") == [(1,)]
+    assert ask(lake, "SELECT count(*) FROM events.polls") == [(1,)]
+
+
+def test_a_batch_that_was_broken_off_between_two_tables_is_completed(spark: SparkSession, lake: Path) -> None:
+    both = batch(spark, Message(STATION_STATUS, status()), Message(POLLS, poll()))
+    write_batch(both.where("topic = 'station_status'"), 0, lake, Counter())
+    write_batch(both, 0, lake, Counter())
+    assert ask(lake, "SELECT count(*) FROM events.station_status") == [(1,)]
+    assert ask(lake, "SELECT count(*) FROM events.polls") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"no JSON",
+        b'{"system_id":"oslo"}',
+        b'{"system_id":"oslo","station_id":"1","observed_at":"no time"}',
+        b"[]",
+        b"",
+        status().replace(b'"bikes_available":5', b'"bikes_available":"five"'),
+    ],
+    ids=["no JSON", "fields missing", "no time", "an array", "empty", "text for a number"],
+)
+def test_a_message_that_is_not_its_topics_is_rejected_and_the_others_are_kept(
+    spark: SparkSession, lake: Path, value: bytes
+) -> None:
+    messages = batch(
+        spark,
+        Message(STATION_STATUS, status(), offset=1),
+        Message(STATION_STATUS, value, offset=2, key=b"oslo/1"),
+        Message(STATION_STATUS, status(station_id="2"), offset=3),
+    )
+    write_batch(messages, 0, lake, Counter())
+    assert ask(lake, "SELECT station_id FROM events.station_status ORDER BY 1") == [("1",), ("2",)]
+    rejected = ask(lake, "SELECT system_id, feed, row_index, reason, payload FROM events.rejections")
+    place = "unreadable_message: topic station_status, partition 0, offset 2"
+    assert rejected == [("oslo", "station_status", -1, place, value.decode())]
+
+
+def test_what_the_poller_rejected_and_what_could_not_be_read_are_kept_together(
+    spark: SparkSession, lake: Path
+) -> None:
+    messages = batch(
+        spark, Message(REJECTIONS, REJECTION, offset=5), Message(POLLS, b"no JSON", offset=6)
+    )
+    write_batch(messages, 0, lake, Counter())
+    assert ask(lake, "SELECT row_index FROM events.rejections ORDER BY 1") == [(-1,), (3,)]
+
+
+def test_without_a_checkpoint_it_goes_on_behind_what_each_table_holds(spark: SparkSession, lake: Path) -> None:
+    messages = batch(
+        spark,
+        Message(STATION_STATUS, status(), partition=0, offset=10),
+        Message(STATION_STATUS, b"no JSON", partition=0, offset=11),
+        Message(POLLS, poll(), partition=1, offset=4),
+        Message(REJECTIONS, REJECTION, partition=1, offset=7),
+    )
+    write_batch(messages, 0, lake, Counter())
+    offsets = starting_offsets(spark, lake, {topic.name: 2 for topic in TOPICS})
+    assert offsets["station_status"] == {"0": 12, "1": -2}
+    assert offsets["polls"] == {"0": -2, "1": 5}
+    assert offsets["rejections"] == {"0": -2, "1": 8}

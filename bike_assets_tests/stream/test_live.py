@@ -1,0 +1,114 @@
+"""Minutes of a system, from committed events only."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from bike_assets.lake.duck import connect
+from bike_assets.lake.tables import ensure_table, table_path
+from bike_assets.model.messages import Outcome
+from bike_assets.model.readings import State
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
+from bike_assets.model.topics import POLLS, STATION_STATUS
+from bike_assets.stream.live import replace_minutes, system_minutes
+from bike_assets.stream.messages import rows_of, with_readability
+from bike_assets_tests.stream.builders import NOON, Message, batch, poll, status
+
+AVAILABLE, CLOSED, EMPTY = State.AVAILABLE, State.CLOSED, State.EMPTY
+SECOND = timedelta(seconds=1)
+
+
+def minutes(spark: SparkSession, *messages: Message) -> list[Row]:
+    """The minutes that these messages make."""
+    read = with_readability(batch(spark, *messages), (STATION_STATUS, POLLS))
+    return system_minutes(rows_of(read, STATION_STATUS), rows_of(read, POLLS)).orderBy("minute").collect()
+
+
+def test_levels_are_those_of_the_minutes_last_good_poll(spark: SparkSession) -> None:
+    (minute,) = minutes(
+        spark,
+        Message(POLLS, poll(at=NOON + 40 * SECOND, bikes=31)),
+        Message(POLLS, poll(at=NOON + 20 * SECOND, bikes=29)),
+        Message(POLLS, poll(at=NOON + 50 * SECOND, outcome=Outcome.TIMEOUT)),
+    )
+    assert (minute.bikes_available, minute.stations, minute.departures) == (31, 4, 0)
+    assert minute.saturation == pytest.approx(31 / 41)
+
+
+def test_a_minute_without_a_good_poll_has_no_row(spark: SparkSession) -> None:
+    assert minutes(spark, Message(POLLS, poll(outcome=Outcome.STALE))) == []
+
+
+def test_where_no_docks_are_given_there_is_no_saturation(spark: SparkSession) -> None:
+    (minute,) = minutes(spark, Message(POLLS, poll(docks=None)))
+    assert (minute.docks_available, minute.saturation) == (None, None)
+
+
+def test_flows_count_only_between_two_readings_of_an_open_station(spark: SparkSession) -> None:
+    (minute,) = minutes(
+        spark,
+        Message(POLLS, poll()),
+        Message(STATION_STATUS, status(bikes=2, before=5, state_before=AVAILABLE)),
+        Message(STATION_STATUS, status(station_id="2", bikes=4, before=0, state_before=EMPTY)),
+        Message(STATION_STATUS, status(station_id="3", bikes=9, before=1, state_before=CLOSED)),
+        Message(STATION_STATUS, status(station_id="4", bikes=0, before=8, state=CLOSED, state_before=AVAILABLE)),
+        Message(STATION_STATUS, status(station_id="5", bikes=6)),
+        Message(STATION_STATUS, status(station_id="6", bikes=None, before=7, state=State.UNKNOWN,
+                                       state_before=AVAILABLE)),
+    )
+    assert (minute.departures, minute.arrivals) == (3, 4)
+
+
+class Lake:
+    """A lake whose events come in by hand, and whose minutes are made by the stream's own function."""
+
+    def __init__(self, spark: SparkSession, path: Path) -> None:
+        self.spark, self.path = spark, path
+        for table in (EVENTS_STATION_STATUS, EVENTS_POLLS, LIVE_SYSTEM_MINUTE):
+            ensure_table(path, table)
+
+    def add(self, *messages: Message) -> None:
+        read = with_readability(batch(self.spark, *messages), (STATION_STATUS, POLLS))
+        for topic, table in ((STATION_STATUS, EVENTS_STATION_STATUS), (POLLS, EVENTS_POLLS)):
+            rows_of(read, topic).write.format("delta").mode("append").save(str(table_path(self.path, table)))
+
+    def touch(self, *at: datetime) -> None:
+        rows = self.spark.createDataFrame([("oslo", each) for each in at], "system_id string, minute timestamp")
+        replace_minutes(rows.withColumn("utc_date", F.to_date("minute")), self.path, Counter())
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        with connect(self.path) as con:
+            return con.execute(query).fetchall()
+
+
+def test_a_minute_that_is_touched_again_is_replaced_and_not_added_to(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(spark, tmp_path)
+    lake.add(
+        Message(POLLS, poll(bikes=30)),
+        Message(STATION_STATUS, status(bikes=2, before=5, state_before=AVAILABLE)),
+    )
+    lake.touch(NOON)
+    lake.touch(NOON, NOON)
+    later = NOON + 30 * SECOND
+    lake.add(
+        Message(POLLS, poll(at=later, bikes=28)),
+        Message(STATION_STATUS, status(at=later, bikes=0, before=2, state=EMPTY, state_before=AVAILABLE)),
+    )
+    lake.touch(NOON)
+    found = lake.ask("SELECT bikes_available, departures, arrivals FROM live.system_minute")
+    assert found == [(28, 5, 0)]
+
+
+def test_minutes_that_were_not_touched_stay_as_they_are(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(spark, tmp_path)
+    midnight = NOON.replace(hour=0) + timedelta(days=1)
+    for at in (NOON, midnight - SECOND, midnight):
+        lake.add(Message(POLLS, poll(at=at)))
+    lake.touch(NOON, midnight)
+    found = lake.ask("SELECT minute FROM live.system_minute ORDER BY 1")
+    assert [each for (each,) in found] == [NOON, midnight]

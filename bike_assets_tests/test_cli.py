@@ -1,0 +1,193 @@
+"""The command line, as a process: what it prints, where, and with which exit status."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from bike_assets.cli import app
+from bike_assets.lake.tables import ensure_table, table_path
+from bike_assets.model.tables import EVENTS_POLLS, TABLES
+from bike_assets.settings import Settings
+from bike_assets_tests.conftest import free_ports
+from bike_assets_tests.lake.rows import write_messages
+from bike_assets_tests.model.builders import poll
+
+CANARY = "canary-0123456789"
+COMMAND = typer.main.get_command(app)
+
+
+class Bike:
+    """`bike` in an empty directory, with a home within it."""
+
+    def __init__(self, directory: Path, **environment: str) -> None:
+        self.directory = directory
+        self.environment = {"BIKE_HOME": str(directory / "home"), "PATH": "/usr/bin:/bin", "COLUMNS": "300"} | environment
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "bike_assets", *arguments],
+            capture_output=True, text=True, check=False, cwd=self.directory, env=self.environment, timeout=60,
+        )  # fmt: skip
+
+    def json(self, *arguments: str) -> Any:
+        done = self(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def error(self, *arguments: str) -> str:
+        """What went wrong: all of standard error. Nothing may stand on standard output, and no traceback."""
+        done = self(*arguments)
+        assert done.returncode == 1, done.stderr
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+
+@pytest.fixture
+def bike(tmp_path: Path) -> Bike:
+    return Bike(tmp_path)
+
+
+def commands(group: Any, *path: str) -> dict[str, Any]:
+    found = {}
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            found |= commands(command, *path, name)
+        else:
+            found[" ".join((*path, name))] = command
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), commands(COMMAND).items(), ids=lambda each: str(each))
+def test_every_command_says_what_it_does_and_shows_an_example_of_its_arguments(name: str, command: Any) -> None:
+    assert command.help
+    takes_arguments = any(param.param_type_name == "argument" for param in command.params)
+    assert not takes_arguments or f"`bike {name} " in command.help
+
+
+@pytest.mark.parametrize(("name", "command"), commands(COMMAND).items(), ids=lambda each: str(each))
+def test_every_option_says_what_it_is_for(name: str, command: Any) -> None:
+    assert [param.name for param in command.params if not getattr(param, "help", None)] == []
+
+
+def test_help_is_printed_as_an_answer(bike: Bike) -> None:
+    done = bike("sql", "--help")
+    assert done.returncode == 0
+    assert "from live.system_minute" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("nosuch",), ("sql",), ("poll",), ("status", "--nosuch")])
+def test_a_wrong_call_says_so_with_status_2(bike: Bike, arguments: tuple[str, ...]) -> None:
+    done = bike(*arguments)
+    assert done.returncode == 2
+    assert "Usage" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)], ids=["table", "json"])
+def test_config_shows_every_setting_and_no_key(tmp_path: Path, as_json: tuple[str, ...]) -> None:
+    done = Bike(tmp_path, BIKE_JCDECAUX_KEY=CANARY)("config", *as_json)
+    assert CANARY not in done.stdout + done.stderr
+    for name, field in Settings.model_fields.items():
+        assert (f'"{name}"' if as_json else f"BIKE_{name.upper()} ") in done.stdout
+        assert as_json or str(field.description)[:60] in done.stdout
+
+
+def test_config_shows_what_is_in_force(tmp_path: Path) -> None:
+    assert Bike(tmp_path, BIKE_PAGE_PORT="4711").json("config")["page_port"] == 4711
+
+
+def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
+    said = Bike(tmp_path, BIKE_PAGE_PORT="eighty").error("status")
+    assert said == "error: BIKE_PAGE_PORT: Input should be a valid integer, unable to parse string as an integer.\n"
+
+
+def test_up_without_sources_says_what_to_do(bike: Bike) -> None:
+    said = bike.error("up")
+    assert said == "error: sources.toml does not exist: copy sources.example.toml to it, or try `bike up --demo`.\n"
+
+
+def test_brackets_of_a_sentence_are_no_markup(bike: Bike) -> None:
+    (bike.directory / "sources.toml").write_text("")
+    assert bike.error("poll", "oslo") == "error: sources.toml names no system: add a [[systems]] entry.\n"
+
+
+def test_polling_without_a_sources_file_says_what_to_do(bike: Bike) -> None:
+    assert bike.error("poll", "oslo") == "error: sources.toml does not exist: copy sources.example.toml to it.\n"
+
+
+def test_polling_a_system_that_nobody_polls_names_those_that_there_are(bike: Bike) -> None:
+    (bike.directory / "sources.toml").write_text('[[systems]]\nkind = "jcdecaux"\ncontract = "Lyon"\n')
+    assert bike.error("poll", "oslo") == "error: oslo is not in sources.toml, which has jcdecaux:lyon.\n"
+
+
+def test_a_recording_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    said = Bike(tmp_path, BIKE_KAFKA=f"127.0.0.1:{port}").error("replay", "monday.jsonl")
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+
+
+def test_status_of_a_home_where_nothing_runs(bike: Bike) -> None:
+    found = bike.json("status")
+    assert found["is_up"] is False
+    assert {service["state"] for service in found["services"]} == {"not supervised"}
+    assert "`bike up` starts everything" in bike("status").stdout
+
+
+def test_down_where_nothing_runs_is_no_error(bike: Bike) -> None:
+    done = bike("down")
+    assert (done.returncode, done.stdout) == (0, "Nothing was running.\n")
+
+
+def test_doctor_that_finds_something_says_so_by_its_status(bike: Bike) -> None:
+    done = bike("doctor", "--json")
+    assert done.returncode == 1, "the jars are missing in an empty home"
+    findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert not findings["jars"]["ok"]
+    assert "`bike setup`" in findings["jars"]["says"]
+    assert bike("doctor").returncode == 1
+
+
+def test_sql_answers_from_a_home_where_nothing_ever_ran(bike: Bike) -> None:
+    for table in TABLES:
+        assert bike.json("sql", f"SELECT count(*) AS rows FROM {table.name}") == [{"rows": 0}]
+
+
+def test_sql_gives_each_row_as_an_object(bike: Bike) -> None:
+    write_messages(Path(bike.environment["BIKE_HOME"]) / "lake", EVENTS_POLLS, poll())
+    query = "SELECT system_id, fetched_at, utc_date, seconds, error, 1.50::DECIMAL(4, 2) AS price, ['a'] AS many FROM events.polls"
+    assert bike.json("sql", query) == [
+        {"system_id": "oslo", "fetched_at": "2026-06-01T12:00:00+00:00", "utc_date": "2026-06-01", "seconds": 0.2,
+         "error": None, "price": "1.50", "many": ["a"]}
+    ]  # fmt: skip
+
+
+def test_any_type_of_duckdb_has_its_json(bike: Bike) -> None:
+    query = "SELECT TIME '12:00' AS a, 'x'::BLOB AS b, uuid() AS c, INTERVAL 1 DAY AS d, {'e': DATE '2026-06-01'} AS e"
+    ((row),) = bike.json("sql", query)
+    assert (row["a"], row["b"], row["d"]) == ("12:00:00", "x", "1 day, 0:00:00")
+    assert row["e"] == {"e": "2026-06-01"}
+
+
+def test_sql_shows_brackets_as_they_are(bike: Bike) -> None:
+    assert "[red]" in bike("sql", "SELECT '[red]' AS colour").stdout
+
+
+def test_a_question_that_cannot_be_answered_is_an_error(bike: Bike) -> None:
+    assert bike.error("sql", "DROP VIEW live.station_status").startswith("error: The tables can only be read here")
+    assert 'near "nonsense"' in bike.error("sql", "nonsense")
+
+
+def test_a_broken_table_is_one_sentence(bike: Bike) -> None:
+    lake = Path(bike.environment["BIKE_HOME"]) / "lake"
+    ensure_table(lake, EVENTS_POLLS)
+    next((table_path(lake, EVENTS_POLLS) / "_delta_log").glob("*.json")).write_text("{")
+    said = bike.error("sql", "SELECT 1")
+    assert said.startswith("error: events.polls cannot be read: ")
+    assert said.count("\n") == 1

@@ -1,0 +1,45 @@
+"""A service says how it is, and others read it."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bike_assets.heartbeats import heartbeat, read_heartbeat
+
+
+def test_a_heartbeat_says_who_when_and_what(tmp_path: Path) -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    heartbeat(tmp_path, "poller")({"systems": 3})
+    beat = read_heartbeat(tmp_path, "poller")
+    assert beat is not None
+    assert (beat.service, beat.pid, beat.details) == ("poller", os.getpid(), {"systems": 3})
+    assert before <= beat.at <= datetime.now(UTC)
+
+
+def test_the_newest_heartbeat_replaces_the_one_before_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    beat = heartbeat(tmp_path, "poller")
+    for systems in (1, 2):
+        beat({"systems": systems})
+    found = read_heartbeat(tmp_path, "poller")
+    assert found is not None
+    assert found.details == {"systems": 2}
+    assert [path.name for path in tmp_path.iterdir()] == ["poller.heartbeat.json"]
+
+
+def test_a_service_that_never_ran_has_none(tmp_path: Path) -> None:
+    heartbeat(tmp_path, "poller")({})
+    assert read_heartbeat(tmp_path, "stream") is None
+
+
+def test_a_heartbeat_may_hold_what_json_does_not_know(tmp_path: Path) -> None:
+    heartbeat(tmp_path, "stream")({"lake": Path("lake")})
+    beat = read_heartbeat(tmp_path, "stream")
+    assert beat is not None
+    assert beat.details == {"lake": "lake"}
+
+
+def test_a_heartbeat_ages(tmp_path: Path) -> None:
+    heartbeat(tmp_path, "poller")({})
+    beat = read_heartbeat(tmp_path, "poller")
+    assert beat is not None
+    assert beat.age_s(beat.at + timedelta(seconds=90)) == 90

@@ -1,0 +1,158 @@
+"""Reports to Dagster, against a local server in the webserver's place."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from bike_assets import reporting
+from bike_assets.reporting import Grown, Reported, Reporter, grown
+from bike_assets_tests.conftest import free_ports
+from bike_assets_tests.waiting import wait_until
+
+
+class Webserver:
+    """Takes reports; `statuses` are its next answers, 200 where there are none left."""
+
+    def __init__(self, port: int) -> None:
+        self.taken: list[tuple[str, dict[str, Any]]] = []
+        self.refused: list[str] = []
+        self.statuses: list[int] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = server.statuses.pop(0) if server.statuses else 200
+                if status == 200:
+                    server.taken.append((self.path, json.loads(body)))
+                else:
+                    server.refused.append(self.path)
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(b"said so")
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its name there
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        Thread(target=self._http.serve_forever, daemon=True).start()
+
+    @property
+    def paths(self) -> list[str]:
+        return [path.removeprefix("/report_asset_materialization/") for path, _ in self.taken]
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(reporting, "RETRY_S", 0.02)
+    (found,) = free_ports(1)
+    return found
+
+
+@pytest.fixture
+def webserver(port: int) -> Iterator[Webserver]:
+    running = Webserver(port)
+    yield running
+    running.close()
+
+
+def started(port: int) -> Reporter:
+    reporter = Reporter(f"http://127.0.0.1:{port}")
+    reporter.start()
+    return reporter
+
+
+def test_a_report_goes_to_its_assets_endpoint_with_its_numbers(port: int, webserver: Webserver) -> None:
+    started(port).materialized(("events", "polls"), {"rows": 3}, "3 rows since the last report")
+    wait_until(lambda: bool(webserver.taken))
+    assert webserver.taken == [
+        (
+            "/report_asset_materialization/events/polls",
+            {"metadata": {"rows": 3}, "description": "3 rows since the last report"},
+        )
+    ]
+
+
+def test_reports_wait_for_a_webserver_that_is_down_and_come_in_order(port: int) -> None:
+    reporter = started(port)
+    for name in ("a", "b", "c"):
+        reporter.materialized((name,), {}, "")
+    webserver = Webserver(port)
+    wait_until(lambda: len(webserver.taken) == 3)
+    webserver.close()
+    assert webserver.paths == ["a", "b", "c"]
+
+
+def test_a_webserver_that_fails_is_asked_again(port: int, webserver: Webserver) -> None:
+    webserver.statuses = [500, 503]
+    reporter = started(port)
+    reporter.materialized(("a",), {}, "")
+    reporter.materialized(("b",), {}, "")
+    wait_until(lambda: len(webserver.taken) == 2)
+    assert webserver.paths == ["a", "b"]
+    assert len(webserver.refused) == 2
+
+
+def test_a_report_that_is_refused_is_dropped_with_a_warning(port: int, webserver: Webserver) -> None:
+    webserver.statuses = [404]
+    with capture_logs() as logs:
+        reporter = started(port)
+        reporter.materialized(("no", "such"), {}, "")
+        reporter.materialized(("events", "polls"), {}, "")
+        wait_until(lambda: bool(webserver.taken))
+    assert webserver.paths == ["events/polls"]
+    warnings = [log for log in logs if log["log_level"] == "warning"]
+    assert [(log["path"], log["status"], log["said"]) for log in warnings] == [
+        ("report_asset_materialization/no/such", 404, "said so")
+    ]
+
+
+def test_reporting_to_nobody_returns_at_once_and_keeps_only_the_newest(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "KEPT_REPORTS", 2)
+    reporter = Reporter(f"http://127.0.0.1:{port}")
+    for name in ("a", "b", "c"):
+        reporter.materialized((name,), {}, "")
+    webserver = Webserver(port)
+    reporter.start()
+    wait_until(lambda: len(webserver.taken) == 2)
+    webserver.close()
+    assert webserver.paths == ["b", "c"]
+
+
+def test_only_what_grew_is_told_with_by_how_much() -> None:
+    found = grown({"events/polls": 3, "live/system_minute": 7}, {"live/system_minute": 7, "events/polls": 5, "raw": 1})
+    assert list(found) == [Grown(("events", "polls"), 2, 5), Grown(("raw",), 1, 1)]
+
+
+def test_a_service_that_started_anew_tells_nothing_until_it_is_past_what_was_told() -> None:
+    assert list(grown({"events/polls": 3}, {"events/polls": 2})) == []
+
+
+def test_every_heartbeat_beats_and_only_some_report(
+    port: int, webserver: Webserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
+    beats: list[object] = []
+    beat = Reported(beats.append, Reporter(f"http://127.0.0.1:{port}"), "rows")
+    for at, total in ((100.0, 2), (130.0, 5), (161.0, 9)):
+        now[0] = at
+        beat({"rows": {"events/polls": total}})
+    monkeypatch.undo()
+    wait_until(lambda: len(webserver.taken) == 2)
+    assert len(beats) == 3
+    assert [report["metadata"] for _, report in webserver.taken] == [
+        {"rows": 2, "rows_since_start": 2},
+        {"rows": 7, "rows_since_start": 9},
+    ]
