@@ -1,13 +1,10 @@
 """`bike`: the command line. Every command loads only what it needs, so that help is there at once."""
 
-import json
 import sys
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -273,16 +270,4 @@ def run_simulator(seed: Annotated[int, typer.Option(help="The same seed, the sam
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, default=_as_json, ensure_ascii=False) + "\n")
-
-
-def _as_json(value: object) -> Any:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Decimal | timedelta):
-        return str(value)
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Sequence):
-        return list(value)
-    raise TypeError(f"no JSON for {type(value).__name__}")
+    sys.stdout.write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")

@@ -71,7 +71,7 @@ class Grown(NamedTuple):
 
 
 class Reported:
-    """A heartbeat that also reports, at most once in REPORT_S, what grew since the last report.
+    """A heartbeat that also reports what grew: each asset at once the first time, then once in REPORT_S.
 
     The details of the heartbeat carry `rows`: how many each asset has got since the service's start.
     """
@@ -81,17 +81,18 @@ class Reported:
         self._reporter = reporter
         self._unit = unit
         self._told: dict[str, int] = {}
-        self._next = 0.0
+        self._next: dict[str, float] = {}
         reporter.start()
 
     def __call__(self, details: Mapping[str, Any]) -> None:
         self._beat(details)
-        found = list(grown(self._told, details["rows"]))
-        if not found or time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + REPORT_S
-        for each in found:
-            self._told["/".join(each.key)] = each.total
+        now = time.monotonic()
+        for each in grown(self._told, details["rows"]):
+            key = "/".join(each.key)
+            if now < self._next.get(key, now):
+                continue
+            self._next[key] = now + REPORT_S
+            self._told[key] = each.total
             metadata = {self._unit: each.by, f"{self._unit}_since_start": each.total}
             self._reporter.materialized(each.key, metadata, f"{each.by} {self._unit} since the last report")
 

@@ -1,6 +1,7 @@
 """Reports to Dagster, against a local server in the webserver's place."""
 
 import json
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -143,7 +144,7 @@ def test_every_heartbeat_beats_and_only_some_report(
     port: int, webserver: Webserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     beats: list[object] = []
     beat = Reported(beats.append, Reporter(f"http://127.0.0.1:{port}"), "rows")
     for at, total in ((100.0, 2), (130.0, 5), (161.0, 9)):

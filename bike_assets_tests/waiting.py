@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(is_so: Callable[[], bool], within_s: float = 20.0) -> None:
+def wait_until(is_so: Callable[[], bool], within_s: float = 60.0) -> None:
     """Return as soon as it is so. Raises AssertionError where it never is."""
     ends = time.monotonic() + within_s
     while not is_so():

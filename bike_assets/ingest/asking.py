@@ -52,10 +52,6 @@ class SourceAsker:
             if plan.feed != DISCOVERY and (feed_name(plan.feed) == STATUS_FEED or self._is_due(plan.feed)):
                 yield self._fetch(plan)
 
-    def expected(self) -> frozenset[str]:
-        """The systems that each of its answers should speak of."""
-        return self.system_ids
-
     def committed(self, answer: Answer, poll: Poll) -> None:
         """Learn what became of an answer: only a good one may be asked for by its ETag again."""
         if poll.outcome is Outcome.OK and answer.etag is not None and not answer.is_shared:

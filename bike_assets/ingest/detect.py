@@ -51,8 +51,10 @@ def detect(memory: SystemMemory, poll: StationPoll, at: datetime) -> Detected:
     opens = opens_an_hour(memory, at)
     keys = list(poll.keys)
     moved = _moved_rows(memory.keys, keys)
-    changed = _changes(memory, poll, range(len(keys)) if moved is None else moved, at, found)
+    places = range(len(keys)) if moved is None else moved
+    _changes(memory, map(poll.read, map(poll.rows.__getitem__, places)), at, found)
     if opens:
+        changed = set(found.touched)
         found.events.extend(
             _keyframe(memory, key[0], memory.stations[key[0]], at, poll.reported_at(row))
             for key, row in zip(keys, poll.rows, strict=True)
@@ -101,25 +103,19 @@ def _moved_rows(before: list[tuple[object, ...]] | None, now: list[tuple[object,
     return None if any(now[i][0] != before[i][0] for i in moved) else moved
 
 
-def _changes(
-    memory: SystemMemory, poll: StationPoll, places: Iterable[int], at: datetime, found: Detected
-) -> set[str]:
-    """Write the changes and new descriptions of the rows at `places`; give the stations that changed."""
-    changed = set()
+def _changes(memory: SystemMemory, rows: Iterable[StationRow], at: datetime, found: Detected) -> None:
+    """Write the changes and new descriptions among the rows."""
     described = []
     stations = memory.stations
-    for row in map(poll.read, map(poll.rows.__getitem__, places)):
+    for row in rows:
         if row.information is not None:
             described.append((row.station_id, row.information))
         known = stations.get(row.station_id)
         if known is None or known.absent_since is not None:
             _appear(memory, row, at, found)
-            changed.add(row.station_id)
         elif known.reading != row.reading:
             _change(memory, row, known, at, found)
-            changed.add(row.station_id)
     found.information.extend(describe(memory, described, at))
-    return changed
 
 
 def _appear(memory: SystemMemory, row: StationRow, at: datetime, found: Detected) -> None:
@@ -198,6 +194,7 @@ def _before(before: Known | None) -> tuple[int | None, int | None, State | None]
 def _absence(
     memory: SystemMemory, station_id: str, gone: Known, before: Known | None, at: datetime
 ) -> StationStatus:
+    bikes_before, docks_before, state_before = _before(before)
     return StationStatus(
         system_id=memory.system_id,
         station_id=station_id,
@@ -206,8 +203,8 @@ def _absence(
         **dict.fromkeys(Reading._fields),
         state=State.UNKNOWN,
         state_since=gone.absent_since or at,
-        bikes_before=None if before is None else before.reading.bikes_available,
-        docks_before=None if before is None else before.reading.docks_available,
-        state_before=None if before is None else before.state,
+        bikes_before=bikes_before,
+        docks_before=docks_before,
+        state_before=state_before,
         reported_at=None,
     )

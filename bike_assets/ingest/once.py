@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from bike_assets.ingest.asking import SourceAsker
 from bike_assets.ingest.raw import RawStore
 from bike_assets.ingest.replay import Writer
-from bike_assets.ingest.routing import parts
+from bike_assets.ingest.routing import expected_parts
 from bike_assets.model.messages import Poll
 from bike_assets.model.topics import partition_of
 
@@ -20,7 +20,7 @@ def poll_once(
         for asker in askers:
             for answer in asker.ask():
                 raw.keep(answer)
-                for part in parts(answer, asker.expected):
+                for part in expected_parts(answer, asker.system_ids):
                     place = partition_of(part.system_id, partitions)
                     if place not in writers:
                         writers[place] = open_writer(place)

@@ -16,7 +16,7 @@ import structlog
 from bike_assets.ingest.asking import SourceAsker
 from bike_assets.ingest.lanes import Lane
 from bike_assets.ingest.raw import RawStore
-from bike_assets.ingest.routing import parts
+from bike_assets.ingest.routing import expected_parts
 from bike_assets.model.answers import Answer
 from bike_assets.model.messages import Poll
 from bike_assets.model.topics import partition_of
@@ -143,7 +143,7 @@ class Poller:
             self._schedule(asker, max(started + interval + spread, time.monotonic()))
 
     def _route(self, answer: Answer, asker: SourceAsker) -> None:
-        for part in parts(answer, asker.expected):
+        for part in expected_parts(answer, asker.system_ids):
             self._lane(part.system_id).put(part)
 
     def _lane(self, system_id: str) -> Lane:

@@ -6,6 +6,7 @@ The format stands in docs/recordings.md.
 import gzip
 import io
 import lzma
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,9 +115,10 @@ def read_recording(path: Path) -> Iterator[Answer]:
         number = 0
         try:
             for number, text in enumerate(lines, start=1):
-                if text.endswith(b"\n") or _is_json(text):
+                is_torn = not text.endswith(b"\n") and (number > 1 or path.suffix != ".jsonl")
+                if not is_torn or _is_json(text):
                     yield decode_line(text, f"{path.name}, line {number}")
-        except (EOFError, zstandard.ZstdError, lzma.LZMAError, gzip.BadGzipFile) as err:
+        except (EOFError, zstandard.ZstdError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as err:
             if number == 0:
                 raise NotARecording(f"{path} cannot be decompressed: {err}.") from None
 

@@ -29,6 +29,15 @@ def parts(answer: Answer, expected: Callable[[], Iterable[str]]) -> list[Answer]
     return [replace(part, is_shared=True) for part in found.values()] + missing
 
 
+def expected_parts(answer: Answer, expected: frozenset[str]) -> list[Answer]:
+    """The parts that were asked for; a contract that is in nobody's list, or in another source's, is not.
+
+    Rows that name no contract stay: they are rejected under the id of all contracts.
+    """
+    kept = expected | {ALL_CONTRACTS}
+    return [part for part in parts(answer, lambda: expected) if part.system_id in kept]
+
+
 def _missing(answer: Answer, system_id: str) -> Answer:
     return replace(
         answer,

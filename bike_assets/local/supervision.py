@@ -30,6 +30,7 @@ _UP = frozenset({"STARTING", "RUNNING", "STOPPING"})
 
 START_S = 20.0
 STOP_S = 30.0
+REAP_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def reap(home: Path) -> int:
     left = leftovers(home)
     for process in left:
         _signal(process, signal.SIGTERM)
-    _, stubborn = psutil.wait_procs(left, timeout=10)
+    _, stubborn = psutil.wait_procs(left, timeout=REAP_S)
     for process in stubborn:
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(stubborn, timeout=5)

@@ -22,6 +22,7 @@ from bike_assets.local.work import replay_files
 from bike_assets.locks import held
 from bike_assets.model.errors import ServiceNotReady
 from bike_assets.settings import Settings
+from bike_assets.sources.config import load_sources
 
 CHECKOUT = Path(__file__).parents[2]
 """Where workspace.yaml and dagster.yaml stand."""
@@ -39,6 +40,7 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
     with held(settings.run / "up.lock", "`bike up` runs in this home already: see `bike status`"):
         reap(settings.home)
         refuse_busy_ports(settings)
+        refuse_wrong_sources(settings)
         parts.jars(settings)
         supervision = Supervision(settings.home)
         try:
@@ -55,6 +57,11 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
             console.print("Stopping...")
             supervision.stop(last=BROKER)
             console.print("Stopped.")
+
+
+def refuse_wrong_sources(settings: Settings) -> None:
+    """Raise WrongSettings for what the poller would otherwise say in its log only, again and again."""
+    services.source_askers(load_sources(settings.sources), settings)
 
 
 def down(settings: Settings) -> int:

@@ -20,7 +20,7 @@ from bike_assets.ingest.shift import shift, shift_ending_at
 from bike_assets.ingest.writer import PartitionWriter
 from bike_assets.lake.tables import row_count
 from bike_assets.local.parts import kafka, spark_home
-from bike_assets.model.errors import ServiceNotReady, WrongSettings
+from bike_assets.model.errors import NotARecording, ServiceNotReady, WrongSettings
 from bike_assets.model.messages import Poll
 from bike_assets.model.tables import EVENTS_TABLES
 from bike_assets.settings import Settings
@@ -34,6 +34,9 @@ def replay_files(
     settings: Settings, files: list[Path], timezone: str | None, *, shift_to_now: bool, console: Console
 ) -> dict[str, Any]:
     """Replay recordings one after the other; the counts of all of them."""
+    for file in files:
+        if not file.is_file():
+            raise NotARecording(f"{file} does not exist.")
     profile = Profile(timezone=timezone)
     total = Replayed()
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from bike_assets.lake.spark import read_table
-from bike_assets.lake.tables import ensure_table, table_path
+from bike_assets.lake.tables import ensure_table, row_count, table_path
 from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES, Table
 from bike_assets.model.topics import REJECTIONS, TOPICS, Topic
 from bike_assets.stream.messages import UNREADABLE, rows_of, unreadable_of, with_readability
@@ -117,6 +117,8 @@ def starting_offsets(
 
 
 def _highest_offsets(spark: SparkSession, lake: Path) -> dict[tuple[str, int], int]:
+    if not any(row_count(lake, table) for table in EVENTS_TABLES):
+        return {}  # the first start of all: five cold reads of Spark would tell the same after 5 s
     return {
         (topic.name, row["kafka_partition"]): row["highest"]
         for topic in SOURCES

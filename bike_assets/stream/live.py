@@ -1,10 +1,11 @@
 """Committed `events.*` to `live.system_minute`: touched minutes are computed again and replaced."""
 
 from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
@@ -15,6 +16,9 @@ from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_S
 from bike_assets.stream.progress import LIVE
 
 KEY = list(LIVE_SYSTEM_MINUTE.grain)
+MINUTE = timedelta(minutes=1)
+JOINED = timedelta(hours=2)
+Stretch = tuple[datetime, datetime]
 _LEVELS = ("stations", "empty", "full", "closed", "bikes_available", "docks_available", "ebikes_available")
 
 
@@ -90,7 +94,7 @@ def _touched(spark: SparkSession, lake: Path) -> DataFrame:
 
     def minutes(path: Path, instant: str) -> DataFrame:
         rows = spark.readStream.format("delta").load(str(path))
-        return rows.select("system_id", F.date_trunc("minute", instant).alias("minute"), "utc_date")
+        return rows.select("system_id", F.date_trunc("minute", instant).alias("minute"))
 
     return minutes(table_path(lake, EVENTS_STATION_STATUS), "observed_at").unionByName(
         minutes(table_path(lake, EVENTS_POLLS), "fetched_at")
@@ -98,40 +102,54 @@ def _touched(spark: SparkSession, lake: Path) -> DataFrame:
 
 
 def replace_minutes(touched: DataFrame, lake: Path, counted: Counter[str]) -> None:
-    """Compute the touched minutes from the committed events and put them in the place of the old ones."""
+    """Compute the touched stretches of time from the committed events and put them in the place of the old.
+
+    All systems of a stretch are computed, touched or not: it is mostly a minute or two behind now, and
+    so nothing has to be joined.
+    """
     spark = touched.sparkSession
-    touched = touched.distinct().persist()
-    try:
-        bounds = touched.groupBy("utc_date").agg(
-            F.min("minute").alias("low"), F.max("minute").alias("high"), F.count("*").alias("minutes")
-        )
-        days = bounds.collect()
-        if not days:
-            return
-        status = _within(read_table(spark, lake, EVENTS_STATION_STATUS), "observed_at", days)
-        polls = _within(read_table(spark, lake, EVENTS_POLLS), "fetched_at", days)
-        rows = system_minutes(status, polls).join(touched.select(*KEY), KEY, "left_semi")
-        low, high = min(day["low"] for day in days), max(day["high"] for day in days)
-        target = DeltaTable.forPath(spark, str(table_path(lake, LIVE_SYSTEM_MINUTE)))
-        same = (F.col("old.system_id") == F.col("new.system_id")) & (F.col("old.minute") == F.col("new.minute"))
-        (
-            target.alias("old")
-            .merge(rows.alias("new"), same & F.col("old.minute").between(low, high))
-            .whenMatchedUpdateAll()
-            .whenNotMatchedInsertAll()
-            .execute()
-        )
-        counted["live/system_minute"] += sum(day["minutes"] for day in days)
-    finally:
-        touched.unpersist()
+    hours = touched.groupBy(F.date_trunc("hour", "minute").alias("hour")).agg(
+        F.min("minute").alias("low"), F.max("minute").alias("high"), F.count_distinct(*KEY).alias("minutes")
+    )
+    found = hours.collect()
+    if not found:
+        return
+    parts = stretches([(row["low"], row["high"]) for row in found])
+    status = read_table(spark, lake, EVENTS_STATION_STATUS).where(_within("observed_at", parts))
+    polls = read_table(spark, lake, EVENTS_POLLS).where(_within("fetched_at", parts))
+    (
+        system_minutes(status, polls)
+        .coalesce(1)
+        .write.format("delta")
+        .mode("overwrite")
+        .option("replaceWhere", _condition(parts))
+        .save(str(table_path(lake, LIVE_SYSTEM_MINUTE)))
+    )
+    counted["live/system_minute"] += sum(row["minutes"] for row in found)
 
 
-def _within(rows: DataFrame, instant: str, days: list[Row]) -> DataFrame:
-    """Only the touched part of each touched day: whole partitions and most files are passed over."""
+def stretches(touched: Iterable[Stretch]) -> list[Stretch]:
+    """The touched stretches of time joined where less than JOINED lies between: few, each (first, last) minute."""
+    joined: list[Stretch] = []
+    for low, high in sorted(touched):
+        if joined and low - joined[-1][1] <= JOINED:
+            joined[-1] = (joined[-1][0], max(high, joined[-1][1]))
+        else:
+            joined.append((low, high))
+    return joined
+
+
+def _within(instant: str, parts: Iterable[Stretch]) -> Column:
+    """Only the touched stretches: whole partitions and most files are passed over."""
     wanted = F.lit(False)
-    for day in days:
-        until = F.lit(day["high"]) + F.expr("INTERVAL 1 MINUTE")
-        wanted |= (
-            (F.col("utc_date") == day["utc_date"]) & (F.col(instant) >= day["low"]) & (F.col(instant) < until)
-        )
-    return rows.where(wanted)
+    for low, high in parts:
+        day, at = F.col("utc_date"), F.col(instant)
+        wanted |= day.between(low.date(), high.date()) & (at >= low) & (at < high + MINUTE)
+    return wanted
+
+
+def _condition(parts: Iterable[Stretch]) -> str:
+    """The same stretches in the form in which Delta takes what is to be replaced."""
+    return " OR ".join(
+        f"(minute >= TIMESTAMP '{low} UTC' AND minute <= TIMESTAMP '{high} UTC')" for low, high in parts
+    )

@@ -3,6 +3,7 @@
 The recording is Besançon's, in small transactions, so that there are many moments to be killed in.
 """
 
+import os
 import random
 import shutil
 import signal
@@ -156,7 +157,11 @@ class Disturbed:
             self._lose_checkpoint(spark)
 
     def _wait_for_stream(self, pid: int) -> None:
-        wait_until(lambda: is_streaming(self.home, pid) or self.is_over.is_set(), READY_S, "the stream is at work")
+        def is_at_work() -> bool:
+            return is_streaming(self.home, pid) or self.is_over.is_set()
+
+        wait_until(lambda: is_at_work() or not is_alive(pid), READY_S, "the stream is at work")
+        assert is_at_work(), f"the stream ended by itself: see run-stream.log in {self.home.directory}"
 
     def _lose_checkpoint(self, spark: list[psutil.Process]) -> None:
         query = CHECKPOINT_GONE_AFTER.get(self.kills[STREAM])
@@ -167,16 +172,22 @@ class Disturbed:
             self.kills[f"checkpoint of {query}"] += 1
 
     def _kill(self, role: str, pid: int) -> None:
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            if process.status() != psutil.STATUS_ZOMBIE:
-                process.send_signal(signal.SIGKILL)
-                self.kills[role] += 1
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
+            self.kills[role] += 1
 
 
 def replaying(home: Home, recording: Path, build: str) -> subprocess.Popen[bytes]:
     """A replay by a build of ours."""
     return home.start("replay", recording, command=(sys.executable, "-c", build + RUN), log=REPLAY)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a child of ours runs: one that has ended stays as a zombie until it is waited for."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def kill(processes: list[psutil.Process]) -> None:

@@ -39,9 +39,8 @@ def recording(home: Home) -> Path:
 def test_a_broker_that_was_named_and_is_down_is_said_and_nothing_is_lost(a_home: Home) -> None:
     a_home.environment["BIKE_KAFKA"] = a_home.bootstrap
     file = recording(a_home)
-    (a_home.directory / "sources.toml").write_text(GBFS)
-    commands = (["replay", file], ["drain"], ["poll", "oslo"])
-    with ThreadPoolExecutor(3) as pool:  # each waits a while for the broker
+    commands = (["replay", file], ["drain"])
+    with ThreadPoolExecutor(2) as pool:  # each waits a while for the broker
         said = list(pool.map(lambda words: sentence(a_home.bike(*words)), commands))
     assert all(a_home.bootstrap in each and "BIKE_KAFKA" in each for each in said)
     with a_home.running("run", "broker", until=lambda: is_broker_up(a_home)):
@@ -145,5 +144,5 @@ def test_a_second_poller_is_refused_with_the_pid_of_the_first(a_home: Home) -> N
 
 
 def test_a_question_that_would_write_is_refused(a_home: Home) -> None:
-    for query in ("DELETE FROM events.polls", "COPY events.polls TO 'polls.csv'", "SELECT nothing"):
-        sentence(a_home.bike("sql", query))
+    for query in ("DELETE FROM events.polls", "COPY events.polls TO 'polls.csv'"):
+        assert "can only be read" in sentence(a_home.bike("sql", query))

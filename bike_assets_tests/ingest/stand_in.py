@@ -69,11 +69,16 @@ class StandInKafka:
             return [(key, value) for (its, key), value in newest.items() if its is topic]
 
         return recall(
-            (msgspec.json.decode(value, type=StationState if "/" in key else SystemState)
-             for key, value in of(topics.STATION_STATE)),
+            (_state(key, value) for key, value in of(topics.STATION_STATE)),
             (msgspec.json.decode(value, type=StationInformation) for _, value in of(topics.STATION_INFORMATION)),
             (msgspec.json.decode(value, type=SystemInformation) for _, value in of(topics.SYSTEM_INFORMATION)),
         )
+
+
+def _state(key: str, value: bytes) -> StationState | SystemState:
+    if "/" in key:
+        return msgspec.json.decode(value, type=StationState)
+    return msgspec.json.decode(value, type=SystemState)
 
 
 class StandInWriter:

@@ -1,5 +1,6 @@
 """What is committed equals, row for row, what an independent reading of the same recording gives."""
 
+import itertools
 import json
 from functools import cache
 from pathlib import Path
@@ -140,7 +141,7 @@ def test_restarts_and_failed_commits_anywhere_change_nothing(
     kafka = StandInKafka(fates)
     everything = answers(lines)
     places = [0, *sorted(cuts), len(everything)]
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         replay(kafka, everything[start:end])
     assert_equal(kafka, expected(lines))
 

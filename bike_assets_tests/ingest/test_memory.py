@@ -56,7 +56,7 @@ def test_what_is_stored_is_what_is_recalled(steps: list[tuple[str, Known | None]
     memory.electric_types, memory.is_shared_feed = frozenset({"b", "a"}), True
     stored = [station_state("town", station_id, each, NOON) for station_id, each in memory.stations.items()]
     bytes_of = [msgspec.json.encode(each) for each in [*stored, memory.as_state()]]
-    read = [*(msgspec.json.decode(each, type=StationState) for each in bytes_of[:-1]),
+    read: list[StationState | SystemState] = [*(msgspec.json.decode(each, type=StationState) for each in bytes_of[:-1]),
             msgspec.json.decode(bytes_of[-1], type=SystemState)]
     again = recall(read, [], [])["town"]
     assert again.totals.as_columns() == memory.totals.as_columns()

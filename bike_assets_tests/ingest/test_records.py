@@ -89,3 +89,16 @@ def test_rows_without_a_contract_are_rejected_and_never_missed() -> None:
         replay(kafka, [decoded(line)])
     polls = [(row["system_id"], row["outcome"], row["rows_rejected"]) for row in kafka.rows(topics.POLLS)]
     assert sorted(polls) == [("jcdecaux", "ok", 2), ("jcdecaux:made", "ok", 0), ("jcdecaux:made", "ok", 0)]
+
+
+def test_types_that_become_known_make_the_same_body_another_reading() -> None:
+    lines = [GBFS.poll(after(minutes=n), TOWN) for n in (0, 2)]
+    for line in lines:
+        for row in line["body"]["data"]["stations"]:
+            row["vehicle_types_available"] = [{"vehicle_type_id": "e", "count": row["num_bikes_available"]}]
+    types = [{"vehicle_type_id": "e", "form_factor": "bicycle", "propulsion_type": "electric"}]
+    told = GBFS.line(after(minutes=1), "vehicle_types",
+                     body={"last_updated": 1, "ttl": 0, "version": "2.3", "data": {"vehicle_types": types}})
+    memory = SystemMemory("made_gbfs")
+    polls = [taken(memory, decoded(line)).poll for line in (lines[0], told, lines[1])]
+    assert [(poll.events, poll.ebikes_available) for poll in polls] == [(2, None), (0, None), (2, 3)]

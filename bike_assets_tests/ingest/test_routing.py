@@ -2,7 +2,7 @@
 
 import pytest
 
-from bike_assets.ingest.routing import parts
+from bike_assets.ingest.routing import expected_parts, parts
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
 from bike_assets.model.messages import Outcome
 from bike_assets_tests.sources.builders import answer, body_of, jcdecaux_row
@@ -40,3 +40,8 @@ def test_a_broken_body_is_the_body_of_each_that_was_expected(body: bytes) -> Non
 
 def test_where_none_is_expected_a_broken_body_is_kept_under_the_id_of_all() -> None:
     assert [part.system_id for part in parts(answer(FEED, b"<html>", ALL_CONTRACTS), list)] == [ALL_CONTRACTS]
+
+
+def test_a_contract_that_nobody_asked_for_is_passed_over() -> None:
+    found = expected_parts(of_all("Lyon", "Nantes"), frozenset({LYON}))
+    assert [part.system_id for part in found] == [LYON]

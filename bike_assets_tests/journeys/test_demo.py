@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from bike_assets_tests.browser import chromium
 from bike_assets_tests.journeys.homes import Home, end, is_one_sentence, wait_until
@@ -119,9 +119,16 @@ def is_all_running(home: Home) -> bool:
 
 
 @pytest.fixture(scope="module")
-def tab() -> Iterator[Page]:
-    with chromium() as browser:
-        yield browser.new_page()
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Page]:
+    """Closed after its test: a map that is drawn without a graphics card takes a core."""
+    with browser.new_page() as page:
+        yield page
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +157,7 @@ def test_status_says_that_all_services_run(up: Demo) -> None:
 
 
 def test_a_ride_is_in_the_browsers_memory_within_a_second_of_its_poll(up: Demo, tab: Page) -> None:
+    wait_for_the_cities(up.home, tab, SHOWN_S)
     simulator = up.home.url("SIMULATOR_PORT")
     ride = requests.post(f"{simulator}/admin/ride", params={"system_id": "oslobysykkel"}, timeout=5).json()
     key = f"oslobysykkel/{ride['from']['station_id']}"

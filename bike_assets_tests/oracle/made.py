@@ -262,8 +262,9 @@ def descriptions(city: City) -> list[Line]:
 BY_HAND: tuple[Callable[[City], list[Line]], ...] = (
     the_first_poll_of_an_hour_with_a_changed_station, an_absence_over_an_hours_edge,
     a_gap_of_40_minutes_over_midnight, nothing_new, a_rejected_row, an_older_body, a_frozen_body,
-    a_body_that_never_advanced, a_clock_in_the_future, an_empty_list, a_duplicate_id, a_body_that_is_no_json, repeats_and_late_lines,
-    a_closure, seen_again_after_a_day, docks_that_are_not_given, answers_that_failed, descriptions)
+    a_body_that_never_advanced, a_clock_in_the_future, an_empty_list, a_duplicate_id, a_body_that_is_no_json,
+    repeats_and_late_lines, a_closure, seen_again_after_a_day, docks_that_are_not_given, answers_that_failed,
+    descriptions)
 CITIES = (City("jcdecaux"), City("gbfs"))
 MADE: dict[str, list[Line]] = {f"{make.__name__}[{city.kind}]": make(city) for make in BY_HAND for city in CITIES}
 """Every hand-made recording by name, for `pytest.mark.parametrize`."""
@@ -281,8 +282,8 @@ STATIONS = st.builds(
     Station, bikes=st.integers(0, 3), docks=st.sampled_from([2, 1, 0, 999, None]),
     shut=st.sampled_from([None, None, None, "is_renting", "is_returning", "is_installed"]),
     flaw=st.sampled_from([None, None, None, None, "twice", "negative", "text"]))
-KINDS = (*["poll"] * 8, *["not_modified"] * 2, "frozen", "older", "ahead", "empty", "no_json", "wrong_shape", "failed", "repeat",
-         "late", "information", "information_not_modified")
+KINDS = (*["poll"] * 8, *["not_modified"] * 2, "frozen", "older", "ahead", "empty", "no_json", "wrong_shape", "failed",
+         "repeat", "late", "information", "information_not_modified")
 
 
 class Step(NamedTuple):

@@ -290,8 +290,8 @@ def test_random_recordings_hold_every_outcome() -> None:
 
     assert {kind: outcome_after_a_good_poll(kind) for kind in (
         "not_modified", "frozen", "older", "ahead", "empty", "no_json", "wrong_shape", "failed")} == {
-        "not_modified": "not_modified", "frozen": "ok", "older": "stale", "ahead": "ok", "empty": "invalid", "no_json": "invalid",
-        "wrong_shape": "invalid", "failed": "http_error"}
+        "not_modified": "not_modified", "frozen": "ok", "older": "stale", "ahead": "ok", "empty": "invalid",
+        "no_json": "invalid", "wrong_shape": "invalid", "failed": "http_error"}
 
 
 def test_times_are_kept_to_the_millisecond() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from pyspark.sql import Row, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
 
 from bike_assets.lake.duck import connect
 from bike_assets.lake.tables import ensure_table, table_path
@@ -15,12 +14,13 @@ from bike_assets.model.messages import Outcome
 from bike_assets.model.readings import State
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
 from bike_assets.model.topics import POLLS, STATION_STATUS
-from bike_assets.stream.live import replace_minutes, system_minutes
+from bike_assets.stream.live import replace_minutes, stretches, system_minutes
 from bike_assets.stream.messages import rows_of, with_readability
 from bike_assets_tests.stream.builders import NOON, Message, batch, poll, status
 
 AVAILABLE, CLOSED, EMPTY = State.AVAILABLE, State.CLOSED, State.EMPTY
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 
 
 def minutes(spark: SparkSession, *messages: Message) -> list[Row]:
@@ -79,7 +79,7 @@ class Lake:
 
     def touch(self, *at: datetime) -> None:
         rows = self.spark.createDataFrame([("oslo", each) for each in at], "system_id string, minute timestamp")
-        replace_minutes(rows.withColumn("utc_date", F.to_date("minute")), self.path, Counter())
+        replace_minutes(rows, self.path, Counter())
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         with connect(self.path) as con:
@@ -107,8 +107,13 @@ def test_a_minute_that_is_touched_again_is_replaced_and_not_added_to(spark: Spar
 def test_minutes_that_were_not_touched_stay_as_they_are(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(spark, tmp_path)
     midnight = NOON.replace(hour=0) + timedelta(days=1)
-    for at in (NOON, midnight - SECOND, midnight):
+    for at in (NOON, midnight - HOUR, midnight):
         lake.add(Message(POLLS, poll(at=at)))
     lake.touch(NOON, midnight)
     found = lake.ask("SELECT minute FROM live.system_minute ORDER BY 1")
     assert [each for (each,) in found] == [NOON, midnight]
+
+
+def test_touched_minutes_are_joined_to_few_stretches() -> None:
+    touched = [(NOON + HOUR, NOON + 2 * HOUR), (NOON, NOON + HOUR / 2), (NOON + 9 * HOUR, NOON + 9 * HOUR)]
+    assert stretches(touched) == [(NOON, NOON + 2 * HOUR), (NOON + 9 * HOUR, NOON + 9 * HOUR)]

@@ -1,0 +1,78 @@
+"""What is asked of a source, against the simulator's real server."""
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from bike_assets.ingest.asking import SourceAsker
+from bike_assets.ingest.memory import SystemMemory
+from bike_assets.model.answers import Answer
+from bike_assets.simulator.server import serve
+from bike_assets.sources.config import GbfsSource, JcdecauxSource
+from bike_assets.sources.http import Fetcher
+from bike_assets.sources.plan import Defaults
+from bike_assets_tests.ingest.builders import taken
+from bike_assets_tests.simulator.builders import MORNING, city, station
+
+PAIR = [station("1"), station("2")]
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with serve([city(PAIR), city(PAIR, system_id="jcdecaux:lyon")], 0, lambda: MORNING) as base:
+        yield base
+
+
+@pytest.fixture
+def fetcher() -> Iterator[Fetcher]:
+    own = Fetcher(10, 10**7)
+    yield own
+    own.close()
+
+
+def gbfs(url: str, fetcher: Fetcher) -> SourceAsker:
+    source = GbfsSource(system_id="town", url=f"{url}/gbfs/town/gbfs.json")
+    return SourceAsker(source, Defaults(60, url, None), fetcher)
+
+
+def feeds(answers: list[Answer]) -> list[str]:
+    return [each.feed.removeprefix("gbfs.") for each in answers]
+
+
+def test_the_status_comes_last_and_the_rest_is_asked_once(url: str, fetcher: Fetcher) -> None:
+    asker = gbfs(url, fetcher)
+    first = feeds(list(asker.ask()))
+    assert (first[0], first[-1]) == ("gbfs", "station_status")
+    assert sorted(first[1:-1]) == ["station_information", "system_information", "vehicle_types"]
+    assert feeds(list(asker.ask())) == ["station_status"]
+
+
+def test_a_discovery_that_failed_is_asked_again(url: str, fetcher: Fetcher) -> None:
+    source = GbfsSource(system_id="town", url=f"{url}/gbfs/nowhere/gbfs.json")
+    asker = SourceAsker(source, Defaults(60, url, None), fetcher)
+    assert [[each.http_status for each in asker.ask()] for _ in range(2)] == [[404], [404]]
+
+
+def test_an_etag_is_used_only_after_a_good_poll(url: str, fetcher: Fetcher) -> None:
+    asker, memory = gbfs(url, fetcher), SystemMemory("town")
+    unread = list(asker.ask())[-1]
+    again = list(asker.ask())[-1]
+    assert (unread.http_status, again.http_status) == (200, 200)
+    asker.committed(again, taken(memory, again).poll)
+    unchanged = list(asker.ask())[-1]
+    assert unchanged.http_status == 304
+    asker.committed(unchanged, taken(memory, unchanged).poll)
+    assert list(asker.ask())[-1].http_status == 304
+    late = taken(memory, again).poll
+    assert late.outcome == "out_of_order"
+    asker.committed(again, late)
+    assert list(asker.ask())[-1].http_status == 200
+
+
+def test_a_source_of_several_contracts_is_one_request(url: str, fetcher: Fetcher) -> None:
+    source = JcdecauxSource(contracts=("Lyon", "Nantes"), url=url)
+    asker = SourceAsker(source, Defaults(60, url, SecretStr("key")), fetcher)
+    [answer] = asker.ask()
+    assert (answer.system_id, answer.http_status) == ("jcdecaux", 200)
+    assert asker.expected() == {"jcdecaux:lyon", "jcdecaux:nantes"}

@@ -1,0 +1,137 @@
+"""The poller against the simulator's real server, and a stand-in for Kafka."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bike_assets.ingest import lanes as lanes_module
+from bike_assets.ingest.asking import SourceAsker
+from bike_assets.ingest.lanes import Lane
+from bike_assets.ingest.poller import Poller
+from bike_assets.ingest.raw import RawStore
+from bike_assets.model import topics
+from bike_assets.model.errors import Fenced
+from bike_assets.simulator.server import serve
+from bike_assets.sources.config import GbfsSource
+from bike_assets.sources.http import Fetcher
+from bike_assets.sources.plan import Defaults
+from bike_assets_tests.ingest.stand_in import StandInKafka
+from bike_assets_tests.simulator.builders import city, station
+
+WAIT_S = 20
+
+
+class Running:
+    """A poller in a thread of its own, and the error that ended it."""
+
+    poller: Poller
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.error: Fenced | None = None
+        self.thread = threading.Thread(target=self._run)
+        self.beats: list[Mapping[str, Any]] = []
+        self._news = threading.Condition()
+
+    def beat(self, report: Mapping[str, Any]) -> None:
+        with self._news:
+            self.beats.append(report)
+            self._news.notify_all()
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Until it holds at a heartbeat."""
+        with self._news:
+            assert self._news.wait_for(holds, WAIT_S)
+
+    def _run(self) -> None:
+        try:
+            self.poller.run(self.stop)
+        except Fenced as err:
+            self.error = err
+
+
+@pytest.fixture
+def kafka() -> StandInKafka:
+    return StandInKafka()
+
+
+@contextmanager
+def polling(kafka: StandInKafka, root: Path, poll_seconds: int) -> Iterator[Running]:
+    raw, fetcher = RawStore(root, 7, 10**9), Fetcher(10, 10**7)
+    with serve([city([station("1"), station("2")])], 0, ttl_s=1) as url:
+        source = GbfsSource(system_id="town", url=f"{url}/gbfs/town/gbfs.json", poll_seconds=poll_seconds)
+        asker = SourceAsker(source, Defaults(60, url, None), fetcher)
+        asker.first_within_s = 0.0
+        raw.start()
+        running = Running()
+        running.poller = Poller([asker], [Lane(kafka.writer(0), 0.01)], raw, 2, running.beat)
+        running.thread.start()
+        try:
+            yield running
+        finally:
+            running.stop.set()
+            running.thread.join(WAIT_S)
+            raw.close()
+            fetcher.close()
+
+
+def statuses(kafka: StandInKafka) -> list[dict[str, Any]]:
+    return [row for row in kafka.rows(topics.POLLS) if row["feed"] == "station_status"]
+
+
+def test_a_system_is_polled_at_its_interval_and_its_answers_are_kept(kafka: StandInKafka, tmp_path: Path) -> None:
+    with polling(kafka, tmp_path, 1) as running:
+        running.wait_until(lambda: len(statuses(kafka)) >= 3)
+    times = [row["fetched_at"] for row in statuses(kafka)]
+    assert all(later - at > timedelta(seconds=0.8) for at, later in pairwise(times))
+    assert {row["outcome"] for row in kafka.rows(topics.POLLS)} <= {"ok", "not_modified"}
+    assert len(list(tmp_path.glob("*/*.jsonl.zst"))) >= 1
+    assert running.beats[-1]["rows"]["topics/polls"] >= 3
+
+
+def test_a_system_is_polled_at_once_when_asked(kafka: StandInKafka, tmp_path: Path) -> None:
+    with polling(kafka, tmp_path, 3600) as running:
+        running.wait_until(lambda: len(statuses(kafka)) == 1)
+        polls = running.poller.poll_now("town", WAIT_S)
+        assert [poll.feed for poll in polls] == ["station_status"]
+        assert len(statuses(kafka)) == 2
+        with pytest.raises(KeyError):
+            running.poller.poll_now("village", WAIT_S)
+
+
+def test_a_full_lane_holds_its_systems_back_until_the_broker_is_there_again(
+    kafka: StandInKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_module, "QUEUE_ANSWERS", 8)
+    opened = threading.Event()
+    writer_of = kafka.writer
+
+    def held(partition: int) -> Any:
+        writer = writer_of(partition)
+        open_it = writer.open
+        monkeypatch.setattr(writer, "open", lambda: (opened.wait(WAIT_S), open_it()))
+        return writer
+
+    monkeypatch.setattr(kafka, "writer", held)
+    with polling(kafka, tmp_path, 1) as running:
+        # The first round brings five answers, which is more than half of the queue.
+        running.wait_until(lambda: any(beat["lanes"][0]["queued"] == 5 for beat in running.beats))
+        beats = len(running.beats)
+        running.wait_until(lambda: len(running.beats) >= beats + 3)
+        assert running.beats[-1]["rows"]["raw/answers"] == 5
+        opened.set()
+        running.wait_until(lambda: len(statuses(kafka)) >= 2)
+
+
+def test_a_fenced_writer_ends_the_poller(kafka: StandInKafka, tmp_path: Path) -> None:
+    with polling(kafka, tmp_path, 1) as running:
+        running.wait_until(lambda: len(statuses(kafka)) >= 1)
+        kafka.writer(0).open()
+        running.thread.join(WAIT_S)
+        assert isinstance(running.error, Fenced)
