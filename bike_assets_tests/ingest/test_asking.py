@@ -75,4 +75,4 @@ def test_a_source_of_several_contracts_is_one_request(url: str, fetcher: Fetcher
     asker = SourceAsker(source, Defaults(60, url, SecretStr("key")), fetcher)
     [answer] = asker.ask()
     assert (answer.system_id, answer.http_status) == ("jcdecaux", 200)
-    assert asker.expected() == {"jcdecaux:lyon", "jcdecaux:nantes"}
+    assert asker.system_ids == {"jcdecaux:lyon", "jcdecaux:nantes"}
