@@ -7,7 +7,6 @@ restart, as the state is in the files and the operating system writes them.
 import base64
 import fcntl
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from bike_assets.local.ports import broker_ports
 from bike_assets.model.errors import AlreadyRunning, BrokerUnavailable, ServiceNotReady, WrongSettings
 from bike_assets.model.topics import TOPICS
 
@@ -230,24 +230,12 @@ class LocalBroker:
 def _ready_to_run(home: Path, java: Path, jars: list[Path], port: int, controller_port: int) -> list[str]:
     """The command line, once the ports and the directory are free and prepared."""
     _refuse_used_directory(home)
-    _refuse_busy_port(port, "BIKE_KAFKA_PORT")
-    _refuse_busy_port(controller_port, "BIKE_KAFKA_CONTROLLER_PORT")
+    for needed in broker_ports(port, controller_port):
+        if not needed.is_free(HOST):
+            raise AlreadyRunning(needed.sentence)
     write_config(home, port, controller_port)
     format_storage(home, java, jars)
     return broker_command(java, jars)
-
-
-def _refuse_busy_port(port: int, setting: str) -> None:
-    with socket.socket() as tried:
-        # As Java does: connections of a broker that has just ended do not make its port busy.
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((HOST, port))
-        except OSError:
-            raise AlreadyRunning(
-                f"Port {port}, which the local Kafka broker needs, is busy: end what listens there, or let "
-                f"{setting} name a free port."
-            ) from None
 
 
 def _refuse_used_directory(home: Path) -> None:

@@ -7,45 +7,56 @@ from bike_assets.model.errors import AlreadyRunning
 from bike_assets.settings import Settings
 
 
-class BusyPort(NamedTuple):
-    """A port that something else listens on."""
+class Port(NamedTuple):
+    """A port that something of ours listens on, and the setting that moves it."""
 
     port: int
     what: str
     setting: str
 
+    def is_free(self, host: str) -> bool:
+        """Whether it can be listened on now."""
+        with socket.socket() as tried:
+            # As servers do: connections of one that has just ended do not make its port busy.
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((host, self.port))
+            except OSError:
+                return False
+        return True
+
     @property
     def sentence(self) -> str:
+        """What to say where it is busy."""
         return (
             f"Port {self.port}, which {self.what} needs, is busy: end what listens there, or let "
             f"{self.setting} name a free port."
         )
 
 
-def busy_ports(settings: Settings) -> list[BusyPort]:
-    """Those of the settings' ports that cannot be listened on now."""
-    wanted = [
-        BusyPort(settings.page_port, "the page", "BIKE_PAGE_PORT"),
-        BusyPort(settings.dagster_port, "Dagster's UI", "BIKE_DAGSTER_PORT"),
-        BusyPort(settings.simulator_port, "the simulator", "BIKE_SIMULATOR_PORT"),
+def broker_ports(port: int, controller_port: int) -> list[Port]:
+    """Those of the local Kafka broker."""
+    what = "the local Kafka broker"
+    return [
+        Port(port, what, "BIKE_KAFKA_PORT"),
+        Port(controller_port, what, "BIKE_KAFKA_CONTROLLER_PORT"),
     ]
+
+
+def busy_ports(settings: Settings, *, is_demo: bool = True) -> list[Port]:
+    """Those of the settings' ports that cannot be listened on now; only the demo needs the simulator's."""
+    wanted = [
+        Port(settings.page_port, "the page", "BIKE_PAGE_PORT"),
+        Port(settings.dagster_port, "Dagster's UI", "BIKE_DAGSTER_PORT"),
+    ]
+    if is_demo:
+        wanted.append(Port(settings.simulator_port, "the simulator", "BIKE_SIMULATOR_PORT"))
     if settings.kafka is None:
-        wanted.append(BusyPort(settings.kafka_port, "the broker", "BIKE_KAFKA_PORT"))
-        wanted.append(BusyPort(settings.kafka_controller_port, "the broker", "BIKE_KAFKA_CONTROLLER_PORT"))
-    return [each for each in wanted if not _is_free(settings.host, each.port)]
+        wanted += broker_ports(settings.kafka_port, settings.kafka_controller_port)
+    return [each for each in wanted if not each.is_free(settings.host)]
 
 
-def refuse_busy_ports(settings: Settings) -> None:
+def refuse_busy_ports(settings: Settings, *, is_demo: bool) -> None:
     """Raise AlreadyRunning for the first port that is busy."""
-    for busy in busy_ports(settings):
+    for busy in busy_ports(settings, is_demo=is_demo):
         raise AlreadyRunning(busy.sentence)
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((host, port))
-        except OSError:
-            return False
-    return True

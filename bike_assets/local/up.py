@@ -39,7 +39,7 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
     stop = services.until_told_to_stop()
     with held(settings.run / "up.lock", "`bike up` runs in this home already: see `bike status`"):
         reap(settings.home)
-        refuse_busy_ports(settings)
+        refuse_busy_ports(settings, is_demo=is_demo)
         refuse_wrong_sources(settings)
         parts.jars(settings)
         supervision = Supervision(settings.home)

@@ -27,7 +27,7 @@ def listening() -> Iterator[socket.socket]:
 
 def test_free_ports_are_not_refused(settings: Settings) -> None:
     assert busy_ports(settings) == []
-    refuse_busy_ports(settings)
+    refuse_busy_ports(settings, is_demo=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,7 +36,7 @@ def test_a_busy_port_is_told_with_the_setting_that_names_another(
 ) -> None:
     busy = settings.model_copy(update={name: listening.getsockname()[1]})
     with pytest.raises(AlreadyRunning) as refused:
-        refuse_busy_ports(busy)
+        refuse_busy_ports(busy, is_demo=True)
     assert str(refused.value).startswith(f"Port {listening.getsockname()[1]}, which ")
     assert f"let BIKE_{name.upper()} name a free port" in str(refused.value)
 
