@@ -38,9 +38,24 @@ CHECKPOINT_GONE_AFTER = {4: "events", 7: "live"}
 """After which kill of the stream which query loses its checkpoint."""
 SEED = 20_140_522
 READY_S = 120
+pytestmark = pytest.mark.timeout(900)
 
 SMALL_BATCHES = "import bike_assets.ingest.replay as replay; replay.BATCH_ANSWERS = {answers}\n"
 RUN = "from bike_assets.cli import main; main()\n"
+
+TELLS_ITS_COMMITS = """
+from bike_assets.ingest.writer import PartitionWriter
+write = PartitionWriter.write
+
+def told(self, answers):
+    polls = write(self, answers)
+    with open("commits", "a") as file:
+        file.write(".")
+    return polls
+
+PartitionWriter.write = told
+"""
+"""A byte for each commit, so that a kill can meet it while it writes."""
 
 BROKEN_BUILD = """
 import os, signal
@@ -121,11 +136,17 @@ class Disturbed:
             self._wait(chance.uniform(0, 6))
             share = (min(self.kills[role] for role in (BROKER, STREAM)) + 1) / (KILLS + 1)
             recording = write(self.home.directory / "so-far.jsonl", self.lines[: int(share * len(self.lines))])
-            process = replaying(self.home, recording, SMALL_BATCHES.format(answers=2))
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(chance.uniform(0.8, 3))
+            before, commits = self._commits(), chance.randint(1, 12)
+            process = replaying(self.home, recording, SMALL_BATCHES.format(answers=2) + TELLS_ITS_COMMITS)
+            while process.poll() is None and not self.is_over.is_set() and self._commits() < before + commits:
+                self._wait(0.005)
+            self._wait(chance.uniform(0, 0.05))
             self._kill(REPLAY, process.pid)
             process.wait()
+
+    def _commits(self) -> int:
+        told = self.home.directory / "commits"
+        return told.stat().st_size if told.exists() else 0
 
     def _broker(self) -> None:
         chance = random.Random(SEED + 1)
