@@ -56,14 +56,14 @@ def detect(memory: SystemMemory, poll: StationPoll, at: datetime) -> Detected:
     if opens:
         changed = set(found.touched)
         found.events.extend(
-            _keyframe(memory, key[0], memory.stations[key[0]], at, poll.reported_at(row))
-            for key, row in zip(keys, poll.rows, strict=True)
-            if key[0] not in changed
+            _keyframe(memory, station_id, memory.stations[station_id], at, poll.reported_at(row))
+            for station_id, row in zip(map(poll.id_of, poll.rows), poll.rows, strict=True)
+            if station_id not in changed
         )
         # Before the new absences are noted, so that none is written twice.
         _repeat_absences(memory, at, found)
     if moved is None:
-        _absences(memory, {key[0] for key in keys}, at, found)
+        _absences(memory, set(map(poll.id_of, poll.rows)), at, found)
     memory.keys = keys
     memory.last_good_poll_at = at
     return found

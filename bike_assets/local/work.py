@@ -43,7 +43,7 @@ def replay_files(
     with (
         services.poller_lock(settings),
         kafka(settings) as partitions,
-        Progress(*columns, console=console, transient=True) as progress,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
         servers = settings.bootstrap_servers
         for file in files:

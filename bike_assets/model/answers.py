@@ -71,14 +71,16 @@ class Description(Struct, frozen=True, gc=False):
 class StationPoll:
     """A read `station_status`.
 
-    `rows` are as the feed's decoder made them; `keys` hold, for each row in order, first its station's
-    id and then everything that its reading and description are made of. Equal keys mean that nothing
-    changed, so that only rows whose key moved are made into a StationRow by `read`: 97 of 100 are not.
-    `reported_at` reads a row's own time alone, which is no part of its key.
+    `rows` are as the feed's decoder made them; `keys` hold, for each row in order, first what its feed
+    tells stations by and then everything that its reading and description are made of. Equal keys mean
+    that nothing changed, so that only rows whose key moved are made into a StationRow by `read`: 97 of
+    100 are not. `id_of` gives a row's station id, and `reported_at` its own time, which is no part of its
+    key.
     """
 
     rows: Sequence[Any]
     keys: Sequence[tuple[Any, ...]]
+    id_of: Callable[[Any], str]
     read: Callable[[Any], StationRow]
     reported_at: Callable[[Any], datetime | None]
     feed_updated_at: datetime | None

@@ -43,5 +43,11 @@ def known(at: datetime = NOON, **given: Any) -> Known:
 def poll_of(readings: dict[str, Reading], reported_at: datetime = NOON) -> StationPoll:
     """A read status: a reading by station."""
     rows = [StationRow(station_id, each, reported_at) for station_id, each in readings.items()]
-    return StationPoll(rows, [(row.station_id, row.reading) for row in rows], lambda row: row,
-                       lambda row: row.reported_at, reported_at)
+    return StationPoll(
+        rows=rows,
+        keys=[(row.station_id, row.reading) for row in rows],
+        id_of=lambda row: row.station_id,
+        read=lambda row: row,
+        reported_at=lambda row: row.reported_at,
+        feed_updated_at=reported_at,
+    )

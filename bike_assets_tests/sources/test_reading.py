@@ -44,7 +44,7 @@ GBFS_1 = stations(status_row(is_installed=1, is_renting=1, is_returning=1), vers
         ("gbfs.station_status", b"<html>", "the answer is no GBFS feed: JSON is malformed"),
         ("gbfs.station_status", None, "the answer is empty"),
         ("gbfs.station_status", b"", "the answer is empty"),
-        ("gbfs.gbfs", gbfs({}), "no parser reads a feed called gbfs.gbfs"),
+        ("gbfs.geofencing_zones", gbfs({}), "no parser reads a feed called gbfs.geofencing_zones"),
         ("jcdecaux.v9.stations", b"[]", "no parser reads a feed called jcdecaux.v9.stations"),
         ("weather", b"[]", "no parser reads a feed called weather"),
     ],

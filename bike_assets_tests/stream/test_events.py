@@ -45,7 +45,7 @@ def test_messages_become_rows_with_the_place_where_they_stood(spark: SparkSessio
     rows: Counter[str] = Counter()
     write_batch(messages, 0, lake, rows)
     columns = "station_id, bikes_available, utc_date, kafka_partition, kafka_offset"
-    found = ask(lake, f"SELECT {columns} FROM events.station_status")
+    found = ask(lake, f"SELECT {columns} FROM events.station_status")  # noqa: S608
     assert [(*row[:2], str(row[2]), *row[3:]) for row in found] == [("1", 7, "2026-05-04", 2, 41)]
     assert ask(lake, "SELECT outcome, kafka_offset FROM events.polls") == [("ok", 9)]
     assert rows == {"events/station_status": 1, "events/polls": 1, "events/rejections": 0}

@@ -151,6 +151,7 @@ def parse_station_status(
     return StationPoll(
         rows=stations,
         keys=list(map(_key, stations)),
+        id_of=_station_id,
         read=partial(_read, electric_types),
         reported_at=_reported_at,
         feed_updated_at=from_seconds(feed.last_updated),
@@ -163,6 +164,7 @@ def _sorted_out(body: bytes, system_id: str, electric_types: frozenset[str] | No
     return StationPoll(
         rows=stations,
         keys=list(map(_key, stations)),
+        id_of=_station_id,
         read=partial(_read, electric_types),
         reported_at=_reported_at,
         feed_updated_at=from_seconds(feed.last_updated),

@@ -71,10 +71,12 @@ _decode_contracts = Decoder(list[_OfContract]).decode
 
 _number = attrgetter("number")
 _last_update = attrgetter("last_update")
-# All that the reading and the description are made of; last_update moves at nearly every poll.
-_content = attrgetter(
-    "available_bikes", "available_bike_stands", "status", "position", "name", "address", "bike_stands", "banking"
-)
+# First whose row it is, then all that its reading and description are made of; last_update moves at nearly
+# every poll.
+_key = attrgetter(
+    "number", "available_bikes", "available_bike_stands", "status", "bike_stands", "banking", "name", "address",
+    "position",
+)  # fmt: skip
 
 
 def parse_stations(body: bytes, system_id: str) -> StationPoll:
@@ -103,10 +105,10 @@ def _rows(body: bytes, system_id: str) -> list[Raw]:
 
 def _poll(stations: list[Station], rejected: list[RejectedRow]) -> StationPoll:
     newest = max(filter(None, map(_last_update, stations)), default=None)
-    ids = map(str, map(_number, stations))
     return StationPoll(
         rows=stations,
-        keys=list(zip(ids, map(_content, stations), strict=True)),
+        keys=list(map(_key, stations)),
+        id_of=_id_of,
         read=_read,
         reported_at=_reported_at,
         feed_updated_at=from_milliseconds(newest),
