@@ -70,12 +70,12 @@ def write_batch(batch: DataFrame, batch_id: int, lake: Path, rows: Counter[str])
         for topic in SOURCES:
             if topic.name in readable and topic is not REJECTIONS:
                 _append(rows_of(messages, topic), topic.table, lake, app, batch_id)
+                rows[f"events/{topic.name}"] += readable[topic.name]
         # One append a table and batch: what the poller rejected and what could not be read go together.
         if unreadable or REJECTIONS.name in readable:
             rejected = rows_of(messages, REJECTIONS).unionByName(unreadable_of(messages))
             _append(rejected, EVENTS_REJECTIONS, lake, app, batch_id)
-        rows.update({f"events/{topic}": count for topic, count in readable.items()})
-        rows["events/rejections"] += unreadable
+            rows["events/rejections"] += unreadable + readable.get(REJECTIONS.name, 0)
     finally:
         messages.unpersist()
 
