@@ -56,8 +56,8 @@ class RawStore:
             for hour, answers in _by_hour(batch).items():
                 try:
                     self._append(hour, b"".join(map(encode_line, answers)))
-                except OSError as err:
-                    # A full disk costs raw answers and never a poll.
+                except Exception as err:
+                    # A full disk, or an answer that cannot be written down, costs raw answers and never a poll.
                     self.dropped += len(answers)
                     log.error("raw answers not kept", dropped=self.dropped, reason=str(err))
 

@@ -18,6 +18,7 @@ import zstandard
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import NotARecording
 from bike_assets.model.messages import Outcome
+from bike_assets.sources.rows import NO_ID, UNREADABLE, why
 
 _FAILURES = frozenset({Outcome.TIMEOUT, Outcome.TOO_LARGE, Outcome.HTTP_ERROR})
 
@@ -64,7 +65,7 @@ def _is_json(body: bytes) -> bool:
     try:
         body.decode()
         msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return False
     return True
 
@@ -73,8 +74,10 @@ def decode_line(text: bytes, where: str) -> Answer:
     """The answer that a line keeps. Raises NotARecording naming `where`."""
     try:
         line = _decode(text)
-    except msgspec.DecodeError as err:
-        raise NotARecording(f"{where} is no line of a recording: {err}.") from None
+    except UNREADABLE as err:
+        raise NotARecording(f"{where} is no line of a recording: {why(err)}.") from None
+    if not line.system_id or NO_ID.search(line.system_id):
+        raise NotARecording(f"{where}: a system_id has neither a slash nor control characters, and is not empty.")
     if line.fetched_at.tzinfo is None:
         raise NotARecording(f"{where}: fetched_at has no time zone; write it with a Z.")
     at = line.fetched_at.astimezone(UTC)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from bike_assets.model.answers import Answer
+from bike_assets.sources.rows import UNREADABLE
 
 TIME_FIELDS = frozenset({"last_update", "lastUpdate", "last_updated", "last_reported"})
 """The fields of JCDecaux and GBFS that say when something was reported or made."""
@@ -33,7 +34,7 @@ def shift_ending_at(last_fetched_at: datetime, now: datetime) -> timedelta:
 def _shift_body(body: bytes, by: timedelta) -> bytes:
     try:
         document = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return body
     _shift_in(document, by)
     return msgspec.json.encode(document)
@@ -53,7 +54,7 @@ def _shift_in(part: Any, by: timedelta) -> None:
 
 def _shifted(value: Any, by: timedelta) -> Any:
     seconds = int(by.total_seconds())
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return value + (seconds * 1000 if value >= _MILLISECONDS_FROM else seconds)
     if isinstance(value, str):
         try:

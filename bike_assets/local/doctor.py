@@ -39,7 +39,7 @@ def _settings(settings: Settings) -> Finding:
 
 def _python(settings: Settings) -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("Python", sys.version_info >= (3, 11), f"{version}; 3.11 or newer is needed")
+    return Finding("Python", (3, 11) <= sys.version_info < (3, 14), f"{version}; 3.11, 3.12 or 3.13 is needed")
 
 
 def _java(settings: Settings) -> Finding:

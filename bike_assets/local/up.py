@@ -49,7 +49,7 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
             console.print(f"\nThe page:   [bold]{services.page_url(settings)}[/]")
             console.print(f"Dagster:    [bold]{services.dagster_url(settings)}[/]")
             console.print("Ctrl-C ends everything.\n")
-            while not stop.wait(WATCH_S):
+            while not stop.wait(WATCH_S) and supervision.states() is not None:
                 kill_hanging(settings.run, (services.POLLER, services.STREAM, services.PAGE))
         except Stopped:
             pass  # told to stop while starting: an end like any other

@@ -112,16 +112,22 @@ def _rows(settings: Settings) -> int:
 
 
 def _wait_for_stream(settings: Settings) -> None:
-    """Wait until each query in turn has done a trigger that began after the one before was through."""
+    """Wait until each query in turn has done a trigger that began after the one before was through.
+
+    A trigger takes no more than a number of messages: the first query must have come to all that was there.
+    """
+    from bike_assets.stream.offsets import end_offsets, lag
     from bike_assets.stream.progress import QUERIES, looked_since
 
+    wanted = end_offsets(settings.bootstrap_servers)
     ends = time.monotonic() + DRAIN_S
     for query in QUERIES:
         asked_at = datetime.now(UTC)
         while True:
             beat = read_heartbeat(settings.run, services.STREAM)
             report = beat.details["queries"][query] if beat and beat.at > asked_at else {}
-            if looked_since(report, asked_at):
+            offsets = report.get("offsets")
+            if looked_since(report, asked_at) and (not offsets or lag(offsets, wanted) == 0):
                 break
             if time.monotonic() > ends:
                 reason = report.get("reason") or "see its log"

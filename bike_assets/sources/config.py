@@ -24,9 +24,8 @@ from msgspec import Meta, Struct
 
 from bike_assets.model.answers import ALL_CONTRACTS, JCDECAUX_PREFIX
 from bike_assets.model.errors import WrongSettings
-from bike_assets.sources.rows import Text, why
+from bike_assets.sources.rows import NO_ID, Text, why
 
-_NO_ID = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 _SECRET = re.compile(r"^(.*_)?(api[-_]?)?key$|^(.*_)?(token|secret|password)$", re.IGNORECASE)
 _URL_SECRET = re.compile(r"^api[-_]?key$", re.IGNORECASE)
 KEYS_GO_ELSEWHERE = "a key does not belong in this file; JCDecaux's goes into the environment as BIKE_JCDECAUX_KEY"
@@ -131,7 +130,7 @@ class _File:
 
     def _check(self, number: int, source: Source) -> None:
         for key in ("system_id", "contract", "contracts"):
-            if key in source.__struct_fields__ and any(map(_NO_ID.search, _texts(getattr(source, key)))):
+            if key in source.__struct_fields__ and any(map(NO_ID.search, _texts(getattr(source, key)))):
                 self._wrong(number, key, "an id has neither a slash nor control characters")
         if source.url is not None and (wrong := _wrong_url(source.url)):
             self._wrong(number, "url", wrong)

@@ -15,12 +15,19 @@ from msgspec import Meta, Raw
 from bike_assets.model.answers import RejectedRow
 from bike_assets.model.constants import DOCKS_NOT_GIVEN, MAX_COUNT
 
+NO_ID = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
+"""What the id of a system never has: a topic's key is `system/station`, parted by the first slash."""
+
+MAX_TEXT = 2_000
+"""Characters of a name or an id; a longer one is a broken row, and would not fit into a message of Kafka."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_S = 7_258_118_400
 """2200-01-01: a later time is a wrong unit or a broken clock, and no instant that anyone can use."""
 
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
-Text = Annotated[str, Meta(min_length=1)]
+Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+Words = Annotated[str, Meta(max_length=MAX_TEXT)]
 Seconds = Annotated[int, Meta(ge=0, lt=LATEST_S)] | Annotated[float, Meta(ge=0, lt=LATEST_S)]
 Milliseconds = Annotated[int, Meta(ge=0, lt=LATEST_S * 1000)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]

@@ -37,7 +37,8 @@ def events_query(
         ensure_table(lake, table)
     checkpoint = checkpoint_path(lake)
     starting = "earliest"
-    if not (checkpoint / "offsets").exists():
+    # Spark makes the directory before it writes an offset into it, and may be killed in between.
+    if not any(file.name.isdigit() for file in (checkpoint / "offsets").glob("*")):
         starting = json.dumps(starting_offsets(spark, lake, partitions))
     messages = (
         spark.readStream.format("kafka")

@@ -61,3 +61,12 @@ def _end_offsets(bootstrap_servers: str) -> Offsets:
     for place, future in asked.items():
         found.setdefault(place.topic, {})[str(place.partition)] = future.result(ANSWER_S).offset
     return found
+
+
+def lag(done: Offsets, wanted: Offsets) -> int:
+    """Messages that are still to come."""
+    return sum(
+        max(end - done.get(topic, {}).get(partition, 0), 0)
+        for topic, ends in wanted.items()
+        for partition, end in ends.items()
+    )

@@ -162,6 +162,8 @@ class QueryKeeper:
     def keep(self) -> None:
         """Start it where it is not running and its wait is over."""
         if self._query is not None and self._query.isActive:
+            if self._query.lastProgress is not None:
+                self._failures = 0
             return
         if self._query is not None:
             self._failed(self._query.exception())
@@ -197,4 +199,4 @@ class QueryKeeper:
 
 def _reason(err: BaseException) -> str:
     """The first line: what follows is Spark's plan."""
-    return str(err).strip().splitlines()[0][:500]
+    return (str(err).strip() or type(err).__name__).splitlines()[0][:500]

@@ -85,3 +85,17 @@ def test_what_is_no_recording_is_one_sentence(tmp_path: Path, name: str, content
 def test_a_recording_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(NotARecording, match=r"gone\.jsonl does not exist\."):
         list(read_recording(tmp_path / "gone.jsonl"))
+
+
+@pytest.mark.parametrize("system_id", ["foo/bar", "", "a\\u0000b"])
+def test_an_id_that_no_topic_can_carry_is_refused(system_id: str) -> None:
+    line = f'{{"system_id":"{system_id}","feed":"gbfs.station_status","fetched_at":"2026-05-04T12:00:00Z"}}'
+    with pytest.raises(NotARecording, match="neither a slash"):
+        decode_line(line.encode(), "line 1")
+
+
+def test_a_body_that_is_nested_too_deep_is_kept_as_bytes() -> None:
+    deep = b"[" * 100_000
+    line = encode_line(answer("gbfs.station_status", deep))
+    assert b"body_base64" in line
+    assert decode_line(line, "line 1").body == deep

@@ -20,6 +20,7 @@ HOUR = timedelta(hours=1)
     ("last_update", NOON_S * 1000 + 250, (NOON_S + 3600) * 1000 + 250),
     ("lastUpdate", "2026-06-01T12:00:00Z", "2026-06-01T13:00:00+00:00"),
     ("last_updated", "2026-06-01T14:00:00+02:00", "2026-06-01T15:00:00+02:00"),
+    ("last_updated", NOON_S + 0.5, NOON_S + 3600.5),
     ("last_reported", None, None),
     ("last_reported", True, True),
     ("last_updated", "yesterday", "yesterday"),

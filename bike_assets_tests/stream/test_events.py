@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from bike_assets.lake.duck import connect
 from bike_assets.lake.tables import ensure_table
 from bike_assets.model.tables import EVENTS_TABLES
 from bike_assets.model.topics import POLLS, REJECTIONS, STATION_STATUS, TOPICS
+from bike_assets.stream import events
 from bike_assets.stream.events import checkpoint_path, starting_offsets, write_batch
 from bike_assets_tests.stream.builders import Message, batch, poll, status
 
@@ -118,3 +120,19 @@ def test_without_a_checkpoint_it_goes_on_behind_what_each_table_holds(spark: Spa
     assert offsets["station_status"] == {"0": 12, "1": -2}
     assert offsets["polls"] == {"0": -2, "1": 5}
     assert offsets["rejections"] == {"0": -2, "1": 8}
+
+
+def test_a_checkpoint_without_an_offset_is_none(
+    spark: SparkSession, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkpoint_path(lake) / "offsets").mkdir()
+    asked = []
+
+    def starting(*given: object) -> dict[str, dict[str, int]]:
+        asked.append(given)
+        return {}
+
+    monkeypatch.setattr(events, "starting_offsets", starting)
+    with suppress(Exception):  # no offsets are given, so Spark's source refuses: only who was asked counts
+        events.events_query(spark, lake, "127.0.0.1:1", {}, Counter())
+    assert len(asked) == 1

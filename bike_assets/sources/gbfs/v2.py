@@ -31,6 +31,7 @@ from bike_assets.sources.rows import (
     Longitude,
     Seconds,
     Text,
+    Words,
     decoded,
     docks,
     from_seconds,
@@ -77,10 +78,10 @@ class Place(Struct):
     """A row of station_information."""
 
     station_id: Text
-    name: str
+    name: Words
     lat: Latitude
     lon: Longitude
-    address: str | None = None
+    address: Words | None = None
     capacity: Count | None = None
 
 
@@ -88,8 +89,8 @@ class System(Struct):
     """The data of system_information."""
 
     name: Text
-    operator: str | None = None
-    timezone: str | None = None
+    operator: Words | None = None
+    timezone: Words | None = None
 
 
 class VehicleType(Struct):

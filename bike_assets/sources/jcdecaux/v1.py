@@ -29,6 +29,7 @@ from bike_assets.sources.rows import (
     Latitude,
     Longitude,
     Milliseconds,
+    Words,
     decoded,
     docks,
     from_milliseconds,
@@ -48,13 +49,13 @@ class Station(Struct, frozen=True, gc=False):
     """A row of the answer, as far as it is read."""
 
     number: Annotated[int, Meta(ge=0, le=10**15)]
-    name: str
+    name: Words
     position: Position
     status: str
     available_bikes: Count
     available_bike_stands: Count | None = None
     bike_stands: Count | None = None
-    address: str | None = None
+    address: Words | None = None
     banking: bool | None = None
     last_update: Milliseconds | None = None
 
