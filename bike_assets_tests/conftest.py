@@ -50,3 +50,13 @@ def fresh_broker(java: Path, jars: Jars, tmp_path_factory: pytest.TempPathFactor
     """The bootstrap address of a broker that is this module's alone, without topics at first."""
     with LocalBroker(tmp_path_factory.mktemp("fresh-broker"), java, jars.kafka, *free_ports(2)) as running:
         yield running.bootstrap
+
+
+@pytest.fixture
+def bare_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory to stand in, and no settings in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("BIKE_"):
+            monkeypatch.delenv(name)
+    return tmp_path

@@ -1,6 +1,5 @@
 """Settings come from the environment, .env and bike.toml, and a mistake is told with its place."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,8 @@ CANARY = "canary-0123456789"
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty directory to stand in, and no settings in the environment."""
-    monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        if name.startswith("BIKE_"):
-            monkeypatch.delenv(name)
-    return tmp_path
+def here(bare_directory: Path) -> Path:
+    return bare_directory
 
 
 def test_defaults_need_nothing(here: Path) -> None:

@@ -1,6 +1,5 @@
 """What is missing is found without anything being started."""
 
-import os
 import socket
 from pathlib import Path
 
@@ -16,16 +15,12 @@ PORTS = ("PAGE", "DAGSTER", "SIMULATOR", "KAFKA", "KAFKA_CONTROLLER")
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(bare_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty directory with an empty home and free ports."""
-    monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        if name.startswith("BIKE_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("BIKE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BIKE_HOME", str(bare_directory / "home"))
     for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True):
         monkeypatch.setenv(f"BIKE_{name}_PORT", str(port))
-    return tmp_path
+    return bare_directory
 
 
 def found(what: str) -> Finding:
