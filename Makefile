@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-INSTALL := $(UV) pip install --require-hashes --compile-bytecode --python $(BIN)/python
+# The machine's own certificates: behind a company's proxy only they are right.
+INSTALL := $(UV) pip install --system-certs --require-hashes --compile-bytecode --python $(BIN)/python
 
 .PHONY: demo test setup setup-dev lint types bench lock screenshots clean
 
