@@ -7,7 +7,8 @@ import pytest
 from msgspec import Struct
 
 from bike_assets.definitions import defs
-from bike_assets.model.tables import TABLES, Column, Table, columns_of
+from bike_assets.model.schema import Column, Table, columns_of
+from bike_assets.model.tables import TABLES
 from bike_assets.model.topics import TOPICS, Topic
 from bike_assets.settings import Settings
 

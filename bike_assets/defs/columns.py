@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from bike_assets.model.tables import Table
+from bike_assets.model.schema import Table
 from bike_assets.model.topics import Topic
 
 OWNERS = ["team:bikes"]

@@ -15,7 +15,8 @@ from deltalake import DeltaTable
 from bike_assets.lake.tables import arrow_schema, open_table, table_path
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import LakeBroken, WrongQuery
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES, Table
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES
 
 _DUCK = {"string": "VARCHAR", "timestamp": "TIMESTAMPTZ", "date": "DATE", "int": "INTEGER",
          "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}

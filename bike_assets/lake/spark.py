@@ -21,7 +21,7 @@ from pyspark.sql.types import (
 )
 
 from bike_assets.lake.tables import table_path
-from bike_assets.model.tables import Column, ColumnType, Table
+from bike_assets.model.schema import Column, ColumnType, Table
 
 _TYPES: dict[ColumnType, DataType] = {
     "string": StringType(),

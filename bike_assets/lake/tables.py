@@ -8,7 +8,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.schema import Schema
 
 from bike_assets.model.errors import LakeBroken
-from bike_assets.model.tables import Column, ColumnType, Table
+from bike_assets.model.schema import Column, ColumnType, Table
 
 _ARROW: dict[ColumnType, pa.DataType] = {
     "string": pa.string(),

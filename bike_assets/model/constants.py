@@ -20,3 +20,16 @@ DOCKS_NOT_GIVEN = 999
 
 MAX_COUNT = 1_000_000
 """No station has so many bikes or docks: a larger count is a broken row, not a reading."""
+
+STUCK_HOURS = 24
+STUCK_MEDIAN_CHANGES = 20
+"""A station that is open and unchanged for so many known hours, while its system's median station changed so often."""
+
+JUMPED_M = 500
+"""A station whose description moved further in a day: an id used again, or a slip of the hand."""
+
+TEST_STATION_KM = 25
+"""A station further than this from its system's median: a depot's or a developer's."""
+
+STALE_REPORT = timedelta(hours=24)
+"""A station whose own report is older than this at an open reading: its dock's link is probably down."""

@@ -1,95 +1,12 @@
-"""The tables of the lake, each written down once.
+"""The tables of the lake, each written down once: those of the stream here, the warehouse's in `warehouse`.
 
-The `events.*` tables are their messages with three columns more; Spark schemas, Delta tables, range
-checks, Dagster's column schemas and the data dictionary all derive from here.
+The `events.*` tables are their messages with three columns more.
 """
 
-from dataclasses import dataclass
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
-
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from bike_assets.model import messages
-
-ColumnType = Literal["string", "timestamp", "date", "int", "bigint", "double", "boolean"]
-
-_TYPES: dict[type, ColumnType] = {str: "string", int: "int", float: "double", bool: "boolean"}
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: Spark's name of its type, what it holds with its unit, and its range where it has one."""
-
-    name: str
-    type: ColumnType
-    description: str = ""
-    nullable: bool = False
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A Delta table. `name` is `<schema>.<table>`: its name in SQL, its path in the lake, its asset key."""
-
-    name: str
-    description: str
-    grain: tuple[str, ...]
-    columns: tuple[Column, ...]
-    partitioned_by: tuple[str, ...] = ()
-    log_retention_days: int = 7
-
-    @property
-    def path(self) -> tuple[str, str]:
-        schema, table = self.name.split(".")
-        return schema, table
-
-    @property
-    def properties(self) -> dict[str, str]:
-        """Delta's table features, fixed: readers without deletion vectors, a log that stays short."""
-        return {
-            "delta.enableDeletionVectors": "false",
-            "delta.checkpointInterval": "100",
-            "delta.logRetentionDuration": f"interval {self.log_retention_days} days",
-        }
-
-    def column(self, name: str) -> Column:
-        return next(column for column in self.columns if column.name == name)
-
-
-def columns_of(message: type[Struct]) -> tuple[Column, ...]:
-    """The columns that a message's fields make."""
-    hints = get_type_hints(message, include_extras=True)
-    return tuple(_column(name, hints[name]) for name in message.__struct_fields__)
-
-
-def _column(name: str, hint: Any) -> Column:
-    metas: list[Meta] = []
-    bare, nullable = _unwrap(hint, metas)
-    low = next((meta.ge for meta in metas if meta.ge is not None), None)
-    high = next((meta.le for meta in metas if meta.le is not None), None)
-    description = next((meta.description for meta in metas if meta.description), "")
-    column_type = "timestamp" if bare.__name__ == "datetime" else _type_of(bare)
-    return Column(name, column_type, description, nullable, low, high)
-
-
-def _unwrap(hint: Any, metas: list[Meta]) -> tuple[type, bool]:
-    """The plain type inside Annotated and Optional, and whether None is allowed; collects the Metas."""
-    origin = get_origin(hint)
-    if origin is Annotated:
-        inner, *notes = get_args(hint)
-        metas.extend(note for note in notes if isinstance(note, Meta))
-        return _unwrap(inner, metas)
-    if origin in (Union, UnionType):
-        options = [option for option in get_args(hint) if option is not NoneType]
-        bare, _ = _unwrap(options[0], metas)
-        return bare, True
-    return hint, False
-
-
-def _type_of(bare: type) -> ColumnType:
-    return next(_TYPES[base] for base in bare.__mro__ if base in _TYPES and base is not object)
+from bike_assets.model.schema import Column, Table, columns_of
 
 
 def _events(name: str, message: type[Struct], grain: tuple[str, ...]) -> Table:

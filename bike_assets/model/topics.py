@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from bike_assets.model import messages, tables
-from bike_assets.model.tables import Table
+from bike_assets.model.schema import Table
 
 RETENTION_DAYS = 7
 _RETENTION_MS = str(RETENTION_DAYS * 24 * 3600 * 1000)

@@ -2,7 +2,7 @@
 
 import duckdb
 
-from bike_assets.model.tables import Table
+from bike_assets.model.schema import Table
 from bike_assets.quality.found import Found, look
 
 

@@ -11,7 +11,8 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from bike_assets.lake.spark import read_table
 from bike_assets.lake.tables import ensure_table, row_count, table_path
-from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES, Table
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES
 from bike_assets.model.topics import REJECTIONS, TOPICS, Topic
 from bike_assets.stream.messages import UNREADABLE, rows_of, unreadable_of, with_readability
 from bike_assets.stream.progress import EVENTS

@@ -6,8 +6,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812  Spark's own convention
 
 from bike_assets.lake.spark import spark_schema
-from bike_assets.model import tables
-from bike_assets.model.tables import EVENTS_REJECTIONS, Table
+from bike_assets.model import schema
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import EVENTS_REJECTIONS
 from bike_assets.model.topics import Topic
 
 UNREADABLE = "unreadable_message"
@@ -69,7 +70,7 @@ def _table(topic: Topic) -> Table:
     return topic.table
 
 
-def _own_columns(table: Table) -> list[tables.Column]:
+def _own_columns(table: Table) -> list[schema.Column]:
     return [column for column in table.columns if column.name not in _KAFKA_COLUMNS]
 
 

@@ -10,7 +10,7 @@ from deltalake import write_deltalake
 from msgspec import Struct
 
 from bike_assets.lake.tables import arrow_schema, ensure_table, table_path
-from bike_assets.model.tables import Table
+from bike_assets.model.schema import Table
 
 
 def write(lake: Path, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:

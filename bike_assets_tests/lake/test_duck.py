@@ -10,7 +10,8 @@ from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import LakeBroken, WrongQuery
 from bike_assets.model.messages import EventKind, Outcome
 from bike_assets.model.readings import State
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES, Table
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES
 from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.model.builders import NOON, poll, station_status
 

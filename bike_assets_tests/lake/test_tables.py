@@ -5,7 +5,8 @@ import pytest
 
 from bike_assets.lake.tables import arrow_schema, ensure_table, open_table, row_count, table_path
 from bike_assets.model.errors import LakeBroken
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE, TABLES, Table
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE, TABLES
 from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.model.builders import poll, station_status
 

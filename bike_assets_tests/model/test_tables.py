@@ -5,7 +5,8 @@ from typing import Annotated
 import pytest
 from msgspec import Meta, Struct
 
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE, TABLES, Column, columns_of
+from bike_assets.model.schema import Column, columns_of
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE, TABLES
 
 
 class Colour(StrEnum):

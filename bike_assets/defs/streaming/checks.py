@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bike_assets.defs.resources import Lake
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES, Table
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES
 
 if TYPE_CHECKING:
     from bike_assets.quality.found import Found
