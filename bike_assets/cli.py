@@ -1,7 +1,9 @@
 """`bike`: the command line. Every command loads only what it needs, so that help is there at once."""
 
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -31,12 +33,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON for a program to read
 
 
 def main() -> NoReturn:
-    """The entry point: an error of ours is one sentence and exit status 1."""
+    """The entry point: an error of ours is one sentence and its exit status."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
         status = app(standalone_mode=False)
     except BikeAssetsError as error:
         err.print(f"[bold red]error[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        sys.exit(error.exit_status)
     except typer.Abort:
         sys.exit(130)
     except KeyboardInterrupt:
@@ -47,6 +51,11 @@ def main() -> NoReturn:
         error.show()  # type: ignore[attr-defined]  # click's own way to say what was wrong
         sys.exit(2)
     sys.exit(status or 0)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """An exception, so that a command ends what it started."""
+    sys.exit(128 + number)
 
 
 def _is_usage(error: Exception) -> bool:

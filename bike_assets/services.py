@@ -3,6 +3,7 @@
 import signal
 import threading
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -27,14 +28,14 @@ DATA = Path(__file__).parent / "data"
 
 
 def until_told_to_stop() -> threading.Event:
-    """An event that SIGTERM and Ctrl-C set."""
+    """An event that SIGTERM, Ctrl-C and a closed terminal set."""
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, on_signal)
     return stop
 
 
@@ -140,7 +141,22 @@ def run_simulator(settings: Settings, seed: int) -> None:
     """Serve the demo's two cities over HTTP until told to stop."""
     from bike_assets.simulator.server import run_simulator as run
 
-    run(settings.simulator_port, seed, demo_recordings())
+    run(settings.simulator_port, seed, demo_recordings(), _simulated_since(settings.run, datetime.now(UTC)))
+
+
+def _simulated_since(run: Path, now: datetime) -> datetime:
+    """When the simulated cities began: a restart goes on with them as if it had never stopped.
+
+    After a day they begin anew, for all that happened since would have to happen first.
+    """
+    note = run / "simulator.since"
+    if note.exists():
+        since = datetime.fromisoformat(note.read_text())
+        if now - since < timedelta(days=1):
+            return since
+    run.mkdir(parents=True, exist_ok=True)
+    note.write_text(now.isoformat())
+    return now
 
 
 def demo_recordings() -> list[Path]:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import typer.main
 
-from bike_assets.cli import app
+from bike_assets.cli import app, main
 from bike_assets.lake.tables import ensure_table, table_path
+from bike_assets.local.up import _programs
+from bike_assets.model.errors import AlreadyRunning, BikeAssetsError, Fenced
 from bike_assets.model.tables import EVENTS_POLLS, TABLES
-from bike_assets.settings import Settings
+from bike_assets.settings import Settings, load_settings
 from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.model.builders import poll
 
@@ -191,3 +193,22 @@ def test_a_broken_table_is_one_sentence(bike: Bike) -> None:
     said = bike.error("sql", "SELECT 1")
     assert said.startswith("error: events.polls cannot be read: ")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("error", "status"), [(AlreadyRunning("a"), 1), (Fenced("b"), 4)], ids=repr)
+def test_an_error_ends_the_command_with_its_status(
+    monkeypatch: pytest.MonkeyPatch, error: BikeAssetsError, status: int
+) -> None:
+    def fails(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("bike_assets.cli.app", fails)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == status
+
+
+def test_a_poller_that_was_fenced_is_not_started_again(tmp_path: Path) -> None:
+    """Two supervisors would otherwise throw each other's pollers out for ever."""
+    programs = _programs(load_settings(home=tmp_path), tmp_path, is_demo=False)
+    assert [Fenced.exit_status in each.final_exits for each in programs if each.name == "poller"] == [True]

@@ -68,7 +68,7 @@ class SourceAsker:
         if answer.body is None:
             return
         try:
-            urls = parse_discovery(answer.body, source.system_id)
+            urls = parse_discovery(answer.body, source.system_id).urls
         except FeedMalformed:
             self._next.pop(DISCOVERY)  # its poll record says what was wrong with it
             return

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 QUEUE_ANSWERS = 500
 BATCH_ANSWERS = 200
+RETRY_S = 1.0
+"""Between two tries of one batch: a broker that says no at once is not asked a thousand times a second."""
 _IDLE_S = 0.5
 
 Committed = Callable[[Iterable[tuple[Answer, Poll]]], None]
@@ -116,6 +118,7 @@ class Lane:
             except BrokerUnavailable as err:
                 log.warning("commit failed, taken again", partition=self._writer.partition, reason=str(err))
                 is_retried = True
+                self._stopping.wait(RETRY_S)
                 self._open()
                 continue
             self._count(polls)

@@ -31,8 +31,6 @@ STATUS_FEED = "station_status"
 PAYLOAD_CHARACTERS = 10_000
 GOOD = frozenset({Outcome.OK, Outcome.NOT_MODIFIED})
 
-_OF_ROWS = (StationPoll, InformationPoll, TypesPoll)
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,6 +51,7 @@ class Verdict:
     parsed: Parsed | None = None
     rejected: list[RejectedRow] = field(default_factory=list)
     rows_in: int = 0
+    rows_accepted: int = 0
     feed_updated_at: datetime | None = None
 
 
@@ -125,9 +124,10 @@ def _is_known(memory: SystemMemory, feed: str) -> bool:
 
 
 def _judge_parsed(memory: SystemMemory, at: datetime, parsed: Parsed) -> Verdict:
-    rejected = list(parsed.rejected) if isinstance(parsed, _OF_ROWS) else []
+    rejected = [] if isinstance(parsed, SystemPoll) else list(parsed.rejected)
+    rows_in = 1 if isinstance(parsed, SystemPoll) else parsed.rows_in
     updated_at = None if isinstance(parsed, DiscoveryPoll) else parsed.feed_updated_at
-    verdict = Verdict(Outcome.OK, None, parsed, rejected, _accepted(parsed) + len(rejected), updated_at)
+    verdict = Verdict(Outcome.OK, None, parsed, rejected, rows_in, _accepted(parsed), updated_at)
     if isinstance(parsed, StationPoll):
         if not parsed.keys and memory.stations:
             return replace(verdict, outcome=Outcome.INVALID, error="no accepted row where stations are known")
@@ -208,7 +208,7 @@ def _poll_record(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdi
         seconds=answer.seconds,
         bytes=None if answer.body is None else len(answer.body),
         rows_in=verdict.rows_in,
-        rows_accepted=verdict.rows_in - sum(row.row_index >= 0 for row in verdict.rejected),
+        rows_accepted=verdict.rows_accepted,
         rows_rejected=sum(row.row_index >= 0 for row in verdict.rejected),
         events=len(found.events) if is_status else len(found.information),
         feed_updated_at=verdict.feed_updated_at,

@@ -12,7 +12,7 @@ import structlog
 from bike_assets.ingest.memory import Memories
 from bike_assets.ingest.routing import parts
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
-from bike_assets.model.errors import BrokerUnavailable, Fenced
+from bike_assets.model.errors import BrokerUnavailable
 from bike_assets.model.messages import Poll
 from bike_assets.model.topics import partition_of
 from bike_assets.sources.reading import feed_name
@@ -100,7 +100,7 @@ class Replay:
             try:
                 fresh = list(newer(self._writer(partition).memories, answers))
                 polls = self._writer(partition).write(fresh) if fresh else []
-            except (BrokerUnavailable, Fenced) as err:
+            except BrokerUnavailable as err:
                 self._writers.pop(partition, None)
                 if attempt == REOPENINGS - 1:
                     raise

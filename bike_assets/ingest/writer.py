@@ -1,6 +1,7 @@
 """The one writer of a partition: whole answers into Kafka, each in one transaction or not at all."""
 
 import logging
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from bike_assets.ingest.profiles import Profile
 from bike_assets.ingest.records import Atom, Record, take
 from bike_assets.model import topics
 from bike_assets.model.answers import Answer
-from bike_assets.model.errors import BrokerUnavailable, Fenced
+from bike_assets.model.errors import BikeAssetsError, BrokerUnavailable, Fenced, KafkaRefuses
 from bike_assets.model.messages import Poll, StationInformation, StationState, SystemInformation, SystemState
 
 log = structlog.get_logger()
@@ -31,9 +32,19 @@ KAFKA_LOG = logging.getLogger("bike_assets.kafka")
 ANSWER_S = 30.0
 """How long the broker may take to answer before the poller says so and tries again."""
 
+TRANSACTION_S = 60.0
+"""How long a transaction may last before the broker ends it."""
+
+_FOR_GOOD = frozenset({
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+})  # fmt: skip
+
 _PRODUCER: dict[str, Any] = {
     "enable.idempotence": True,
-    "transaction.timeout.ms": 60_000,
+    "transaction.timeout.ms": int(TRANSACTION_S * 1000),
     "compression.type": "lz4",
     "linger.ms": 5,
     # The transaction bounds what is under way; a limit on messages would only split a keyframe poll.
@@ -78,17 +89,17 @@ class PartitionWriter:
     def write(self, answers: Sequence[Answer]) -> list[Poll]:
         """Commit the answers in one transaction and give their poll records.
 
-        Raises Fenced when another writer took over, BrokerUnavailable when the commit was not
-        confirmed; either way nothing of it can be read and `open` must come first again.
+        Raises BrokerUnavailable when the commit was not confirmed: `open` must come first again, and
+        tells by what it recalls whether it was stored after all. Raises Fenced when another writer took
+        over, KafkaRefuses for what Kafka will never take.
         """
         atoms = [self._take(answer) for answer in answers]
+        began = time.monotonic()
         try:
             self._commit(record for atom in atoms for record in atom.records)
         except KafkaException as err:
             self.close()
-            if err.args[0].code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH):  # noqa: SLF001
-                raise Fenced(f"Another writer took partition {self.partition} over.") from None
-            raise BrokerUnavailable(f"Kafka did not commit: {_words(err)}.") from None
+            raise self._named(err, time.monotonic() - began) from None
         return [atom.poll for atom in atoms]
 
     def close(self) -> None:
@@ -97,6 +108,19 @@ class PartitionWriter:
             self._producer.purge()
             self._producer = None
         self.memories = Memories()
+
+    def _named(self, err: KafkaException, lasted_s: float) -> BikeAssetsError:
+        """The error as one of ours."""
+        code = err.args[0].code()
+        if code in _FOR_GOOD:
+            return KafkaRefuses(f"Kafka refuses what is written to partition {self.partition}: {_words(err)}.")
+        # A transaction that the broker ended after its time is told in the same word as one that was taken over.
+        if code == KafkaError._FENCED and lasted_s < TRANSACTION_S:  # noqa: SLF001
+            return Fenced(
+                f"Another writer took partition {self.partition} of {self._servers} over: "
+                "two pollers write to one Kafka; end one of them."
+            )
+        return BrokerUnavailable(f"Kafka did not commit: {_words(err)}.")
 
     def _take(self, answer: Answer) -> Atom:
         return take(self.memories[answer.system_id], answer, self._profile_of(answer.system_id))

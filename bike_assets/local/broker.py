@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from bike_assets.local.leftovers import CHILD_MARK
 from bike_assets.local.ports import broker_ports
 from bike_assets.model.errors import AlreadyRunning, BrokerUnavailable, ServiceNotReady, WrongSettings
 from bike_assets.model.topics import TOPICS
@@ -196,7 +197,7 @@ class LocalBroker:
             # A session of its own: Ctrl-C reaches us, and we end it when nobody needs it any more.
             self._process = subprocess.Popen(
                 command, cwd=self.home, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                start_new_session=True,
+                start_new_session=True, env=os.environ | {CHILD_MARK: f"{os.getpid()}:{self.home}"},
             )  # fmt: skip
         try:
             self._wait(self._process, time.monotonic() + timeout_s)
@@ -229,7 +230,10 @@ class LocalBroker:
 
 def _ready_to_run(home: Path, java: Path, jars: list[Path], port: int, controller_port: int) -> list[str]:
     """The command line, once the ports and the directory are free and prepared."""
-    _refuse_used_directory(home)
+    if is_at_work(home):
+        raise AlreadyRunning(
+            f"A Kafka broker already runs on {home / _STATE}: end it, or let BIKE_HOME name another home."
+        )
     for needed in broker_ports(port, controller_port):
         if not needed.is_free(HOST):
             raise AlreadyRunning(needed.sentence)
@@ -238,18 +242,20 @@ def _ready_to_run(home: Path, java: Path, jars: list[Path], port: int, controlle
     return broker_command(java, jars)
 
 
-def _refuse_used_directory(home: Path) -> None:
-    """Kafka holds a lock on its directory while it lives; the lock file stays, the lock does not."""
+def is_at_work(home: Path) -> bool:
+    """Whether a broker lives on this home's directory, though it may not answer yet.
+
+    Kafka holds a lock on its directory while it lives; the lock file stays, the lock does not.
+    """
     lock = home / _STATE / ".lock"
     if not lock.exists():
-        return
+        return False
     with lock.open("r+b") as held:
         try:
             fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise AlreadyRunning(
-                f"A Kafka broker already runs on {home / _STATE}: end it, or let BIKE_HOME name another home."
-            ) from None
+            return True
+    return False
 
 
 def _java_with(java: Path, jars: Iterable[Path]) -> list[str]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bike_assets.lake.spark import SparkHome
-from bike_assets.local.broker import LocalBroker, ensure_topics, wait_for_broker
+from bike_assets.local.broker import LocalBroker, ensure_topics, is_at_work, wait_for_broker
 from bike_assets.local.jars import Jars, ensure_jars
 from bike_assets.local.java import java_home
 from bike_assets.model.errors import BrokerUnavailable
@@ -45,8 +45,8 @@ def kafka(settings: Settings) -> Iterator[int]:
     if settings.kafka is not None:
         wait_for_broker(settings.kafka, timeout_s=15)
         yield ensure_topics(settings.kafka, settings.partitions)
-    elif is_broker_up(settings, timeout_s=0.5):
-        yield ensure_topics(settings.bootstrap_servers, settings.partitions)
+    elif is_at_work(settings.home) or is_broker_up(settings, timeout_s=0.5):
+        yield existing_kafka(settings)
     else:
         found = jars(settings)
         ports = settings.kafka_port, settings.kafka_controller_port

@@ -5,7 +5,6 @@ Exits are restarted by supervisor itself; a service that hangs is found by its h
 
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,16 +20,13 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
+from bike_assets.local.leftovers import MARK, leftovers, reap
 from bike_assets.model.errors import ServiceNotReady
-
-MARK = "BIKE_SUPERVISED_HOME"
-"""In the environment of all that a supervisor of ours starts: how its leftovers are known."""
 
 _UP = frozenset({"STARTING", "RUNNING", "STOPPING"})
 
 START_S = 20.0
 STOP_S = 30.0
-REAP_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +105,11 @@ class Supervision:
             self._process.wait()
         self.socket.unlink(missing_ok=True)
 
+    def pids(self) -> dict[str, int]:
+        """The process of each service that runs."""
+        infos = cast("list[dict[str, Any]]", self._call("getAllProcessInfo"))
+        return {info["name"]: info["pid"] for info in infos if info["statename"] == "RUNNING"}
+
     def _call(self, method: str, *arguments: object) -> object:
         transport = SupervisorTransport(None, None, f"unix://{self.socket}")
         with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
@@ -167,32 +168,3 @@ def _is_supervisor(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         return "supervisor.supervisord" in process.cmdline()
     return False
-
-
-def leftovers(home: Path) -> list[psutil.Process]:
-    """Every living process that a supervisor of this home started, the supervisor included."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == str(home) and process.pid != os.getpid():
-                found.append(process)
-        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue  # not ours, or gone
-    return found
-
-
-def reap(home: Path) -> int:
-    """End what a killed `bike up` left running; how many there were."""
-    left = leftovers(home)
-    for process in left:
-        _signal(process, signal.SIGTERM)
-    _, stubborn = psutil.wait_procs(left, timeout=REAP_S)
-    for process in stubborn:
-        _signal(process, signal.SIGKILL)
-    psutil.wait_procs(stubborn, timeout=5)
-    return len(left)
-
-
-def _signal(process: psutil.Process, number: signal.Signals) -> None:
-    with suppress(psutil.NoSuchProcess):
-        process.send_signal(number)

@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
@@ -15,12 +16,13 @@ from rich.table import Table
 from bike_assets import services
 from bike_assets.local import parts
 from bike_assets.local.demo import demo_settings, is_empty
+from bike_assets.local.leftovers import leftovers, reap
 from bike_assets.local.ports import refuse_busy_ports
-from bike_assets.local.supervision import Program, Supervision, leftovers, reap
+from bike_assets.local.supervision import Program, Supervision
 from bike_assets.local.watchdog import kill_hanging
 from bike_assets.local.work import replay_files
 from bike_assets.locks import held
-from bike_assets.model.errors import ServiceNotReady
+from bike_assets.model.errors import Fenced, ServiceNotReady
 from bike_assets.settings import Settings
 from bike_assets.sources.config import load_sources
 
@@ -50,7 +52,7 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
             console.print(f"Dagster:    [bold]{services.dagster_url(settings)}[/]")
             console.print("Ctrl-C ends everything.\n")
             while not stop.wait(WATCH_S) and supervision.states() is not None:
-                kill_hanging(settings.run, (services.POLLER, services.STREAM, services.PAGE))
+                kill_hanging(settings.run, supervision.pids(), datetime.now(UTC))
         except Stopped:
             pass  # told to stop while starting: an end like any other
         finally:
@@ -171,7 +173,8 @@ def _programs(settings: Settings, dagster_home: Path, *, is_demo: bool) -> list[
         Program(services.STREAM, (*bike, "stream"), starts_at_once=False, environment=given, stop_s=20,
                 is_group_told=False),
         Program(services.PAGE, (*bike, "page"), starts_at_once=False, environment=given),
-        Program(services.POLLER, (*bike, "poller"), starts_at_once=False, environment=given),
+        Program(services.POLLER, (*bike, "poller"), starts_at_once=False, environment=given,
+                final_exits=(0, Fenced.exit_status)),
         Program(WEBSERVER, (str(tools / "dagster-webserver"), *workspace, *webserver),
                 starts_at_once=False, environment=dagster),
         Program(DAEMON, (str(tools / "dagster-daemon"), "run", *workspace),

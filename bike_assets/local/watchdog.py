@@ -2,36 +2,45 @@
 
 import os
 import signal
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import structlog
 
-from bike_assets.heartbeats import FRESH_S, Heartbeat, read_heartbeat
+from bike_assets.heartbeats import FRESH_S, read_heartbeat
+from bike_assets.services import PAGE, POLLER, STREAM
 
 log = structlog.get_logger()
 
+BEATING = (POLLER, STREAM, PAGE)
+"""The services that write a heartbeat."""
 
-def kill_hanging(run: Path, services: Iterable[str], now: datetime | None = None) -> list[str]:
-    """Kill each service whose process lives and whose heartbeat is old; supervisor starts it again."""
+FIRST_BEAT_S = 120.0
+"""How long a service may take from its start to its first heartbeat."""
+
+
+def kill_hanging(run: Path, pids: Mapping[str, int], now: datetime) -> list[str]:
+    """Kill each running service that was silent too long; supervisor starts it again.
+
+    `pids` are the processes of the services that run, by name.
+    """
     killed = []
-    for service in services:
-        beat = read_heartbeat(run, service)
-        if beat is None or not _wrote(beat):
-            continue
-        age_s = beat.age_s(now or datetime.now(UTC))
-        if age_s > FRESH_S:
-            log.error("service hangs, killed", service=service, pid=beat.pid, silent_s=round(age_s))
-            os.kill(beat.pid, signal.SIGKILL)
+    for service in BEATING:
+        if service in pids and _is_silent(run, service, pids[service], now):
+            log.error("service hangs, killed", service=service, pid=pids[service])
+            os.kill(pids[service], signal.SIGKILL)
             killed.append(service)
     return killed
 
 
-def _wrote(beat: Heartbeat) -> bool:
-    """Whether the process that has the heartbeat's pid is the one that wrote it."""
+def _is_silent(run: Path, service: str, pid: int, now: datetime) -> bool:
     try:
-        return psutil.Process(beat.pid).create_time() <= beat.at.timestamp()
+        started = datetime.fromtimestamp(psutil.Process(pid).create_time(), UTC)
     except psutil.NoSuchProcess:
         return False
+    beat = read_heartbeat(run, service)
+    if beat is None or beat.pid != pid or beat.at < started:
+        return now - started > timedelta(seconds=FIRST_BEAT_S)
+    return beat.age_s(now) > FRESH_S

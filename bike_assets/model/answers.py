@@ -84,6 +84,7 @@ class StationPoll:
     read: Callable[[Any], StationRow]
     reported_at: Callable[[Any], datetime | None]
     feed_updated_at: datetime | None
+    rows_in: int
     rejected: Sequence[RejectedRow] = field(default=())
 
 
@@ -93,6 +94,7 @@ class InformationPoll:
 
     descriptions: dict[str, Description]
     feed_updated_at: datetime | None
+    rows_in: int
     rejected: Sequence[RejectedRow] = field(default=())
 
 
@@ -113,6 +115,7 @@ class TypesPoll:
     electric_types: list[str]
     rows: int
     feed_updated_at: datetime | None
+    rows_in: int
     rejected: Sequence[RejectedRow] = field(default=())
 
 
@@ -121,6 +124,9 @@ class DiscoveryPoll:
     """A read `gbfs`: the URL of each feed."""
 
     urls: dict[str, str]
+    rows_in: int
+    rejected: Sequence[RejectedRow] = field(default=())
 
 
+# `rows_in` is the length of the answer's array as it came, counted apart from what became of its rows.
 Parsed = StationPoll | InformationPoll | SystemPoll | TypesPoll | DiscoveryPoll

@@ -5,6 +5,8 @@ class BikeAssetsError(Exception):
     """The root: the command line prints it as one sentence, without a traceback."""
 
     retryable = False
+    exit_status = 1
+    """What a command ends with that it ended."""
 
 
 class WrongSettings(BikeAssetsError):
@@ -41,8 +43,14 @@ class BrokerUnavailable(BikeAssetsError):
     retryable = True
 
 
+class KafkaRefuses(BikeAssetsError):
+    """Kafka will not take this, however often it is tried."""
+
+
 class Fenced(BikeAssetsError):
-    """Another writer took this partition over; this one must stop."""
+    """Another writer took this partition over; this one must stop, and not be started again."""
+
+    exit_status = 4
 
 
 class LakeBroken(BikeAssetsError):

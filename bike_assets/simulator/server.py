@@ -186,13 +186,12 @@ def serve(cities: Sequence[City], port: int, clock: Clock = now, ttl_s: int = TT
         thread.join()
 
 
-def run_simulator(port: int, seed: int, recordings: Sequence[Path], start: datetime | None = None) -> None:
+def run_simulator(port: int, seed: int, recordings: Sequence[Path], begin: datetime) -> None:
     """Serve the cities of the recordings until SIGTERM or Ctrl-C.
 
-    They go on from the recordings' ends at `start`, which is now unless given: with the start of an
-    earlier run, that run's cities go on as if it had never stopped.
+    They go on from the recordings' ends at `begin`: with that of an earlier run, its cities go on as if it
+    had never stopped.
     """
-    begin = start or now()
     cities = [city_from_recording(each, seed, begin) for each in recordings]
     if len({each.system_id for each in cities}) < len(cities):
         raise WrongSettings("Two recordings given to the simulator are of the same system; give one of each.")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from bike_assets.model.answers import Answer, DiscoveryPoll, Parsed, StationPoll
+from bike_assets.model.answers import Answer, Parsed, StationPoll
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.sources.gbfs import v2
 from bike_assets.sources.gbfs.discovery import parse_discovery
@@ -20,7 +20,7 @@ JCDECAUX = "jcdecaux."
 
 GBFS_PARSERS: dict[str, dict[str, Parser]] = {
     "2": {
-        "gbfs": lambda body, system_id, _: DiscoveryPoll(parse_discovery(body, system_id)),
+        "gbfs": lambda body, system_id, _: parse_discovery(body, system_id),
         "station_status": v2.parse_station_status,
         "station_information": lambda body, system_id, _: v2.parse_station_information(body, system_id),
         "system_information": lambda body, system_id, _: v2.parse_system_information(body, system_id),

@@ -23,7 +23,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from bike_assets.lake.spark import SparkHome, spark_session
-from bike_assets.model.errors import LakeBroken
+from bike_assets.model.errors import LakeBroken, ServiceNotReady
 from bike_assets.stream import events, live
 from bike_assets.stream.offsets import topic_partitions
 from bike_assets.stream.progress import EVENTS, LIVE
@@ -32,6 +32,9 @@ log = structlog.get_logger()
 
 HEARTBEAT_S = 1.0
 BATCH_ENDS_S = 8.0
+BATCH_HANGS_S = 600.0
+"""No batch takes so long: its messages are limited in number. Spark's driver hangs, and only a new one helps."""
+
 RESTART_S = (2.0, 5.0, 15.0, 60.0)
 """How long a query that failed waits before it is started again; the last for every further time."""
 
@@ -158,10 +161,13 @@ class QueryKeeper:
         self._failures = 0
         self._next_try = 0.0
         self._reason: str | None = None
+        self._batch: tuple[bool, object] = (False, None)
+        self._batch_since = 0.0
 
     def keep(self) -> None:
-        """Start it where it is not running and its wait is over."""
+        """Start it where it is not running and its wait is over. Raises ServiceNotReady where a batch hangs."""
         if self._query is not None and self._query.isActive:
+            self._watch(self._query)
             if self._query.lastProgress is not None:
                 self._failures = 0
             return
@@ -173,6 +179,13 @@ class QueryKeeper:
             self._query = self._build(self._spark).trigger(processingTime=self._trigger).start()
         except Exception as err:
             self._failed(err)
+
+    def _watch(self, query: StreamingQuery) -> None:
+        batch = (bool(query.status["isTriggerActive"]), query.lastProgress and query.lastProgress["batchId"])
+        if batch != self._batch:
+            self._batch, self._batch_since = batch, time.monotonic()
+        elif batch[0] and time.monotonic() - self._batch_since > BATCH_HANGS_S:
+            raise ServiceNotReady(f"The query {self.name} has been in one batch for {BATCH_HANGS_S:.0f} s.")
 
     def _failed(self, err: BaseException | None) -> None:
         self._query = None

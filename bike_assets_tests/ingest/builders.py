@@ -50,4 +50,5 @@ def poll_of(readings: dict[str, Reading], reported_at: datetime = NOON) -> Stati
         read=lambda row: row,
         reported_at=lambda row: row.reported_at,
         feed_updated_at=reported_at,
+        rows_in=len(rows),
     )

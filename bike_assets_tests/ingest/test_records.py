@@ -1,5 +1,6 @@
 """Which answers are good, and what an answer writes."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,11 +8,12 @@ import msgspec
 import pytest
 
 from bike_assets.ingest.memory import SystemMemory
+from bike_assets.ingest.records import _judge_parsed
 from bike_assets.model import topics
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
-from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOWN, after, decoded, status, taken
+from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOWN, after, decoded, poll_of, status, taken
 from bike_assets_tests.ingest.stand_in import StandInKafka, replay
-from bike_assets_tests.model.builders import NOON
+from bike_assets_tests.model.builders import NOON, reading
 from bike_assets_tests.oracle.made import NO_JSON, Station
 
 
@@ -102,3 +104,9 @@ def test_types_that_become_known_make_the_same_body_another_reading() -> None:
     memory = SystemMemory("made_gbfs")
     polls = [taken(memory, decoded(line)).poll for line in (lines[0], told, lines[1])]
     assert [(poll.events, poll.ebikes_available) for poll in polls] == [(2, None), (0, None), (2, 3)]
+
+
+def test_rows_in_are_counted_apart_from_what_became_of_them() -> None:
+    """A parser that loses a row is seen: the check of rows in = accepted + rejected can fail."""
+    verdict = _judge_parsed(SystemMemory("made_gbfs"), NOON, replace(poll_of({"1": reading()}), rows_in=2))
+    assert (verdict.rows_in, verdict.rows_accepted, len(verdict.rejected)) == (2, 1, 0)

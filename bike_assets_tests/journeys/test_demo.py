@@ -27,8 +27,9 @@ ASSETS = "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { tim
 LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-CHECKS = """{ assetNodes { assetKey { path } assetChecksOrError { ... on AssetChecks { checks {
-    name executionForLatestMaterialization { status evaluation { success } } } } } } }"""
+CHECKS = "{ assetNodes { assetKey { path } assetChecksOrError { ... on AssetChecks { checks { name } } } } }"
+LAST_CHECK = """query($asset: AssetKeyInput!, $check: String!) {
+    assetCheckExecutions(assetKey: $asset, checkName: $check, limit: 1) { evaluation { success } } }"""
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,13 @@ class Demo:
         return str(self.graphql(RUN, id=run_id)["runOrError"]["status"])
 
     def checks(self) -> dict[str, bool | None]:
-        """Every asset check: whether it passed, None where it never ran."""
+        """Every asset check: whether it passed when it last ran, None where it never ran."""
         found = {}
         for node in self.graphql(CHECKS)["assetNodes"]:
             for check in node["assetChecksOrError"].get("checks", []):
-                execution = check["executionForLatestMaterialization"]
-                evaluation = execution and execution["evaluation"]
-                found["/".join([*node["assetKey"]["path"], check["name"]])] = evaluation and evaluation["success"]
+                path = node["assetKey"]["path"]
+                ran = self.graphql(LAST_CHECK, asset={"path": path}, check=check["name"])["assetCheckExecutions"]
+                found["/".join([*path, check["name"]])] = ran[0]["evaluation"]["success"] if ran else None
         return found
 
 

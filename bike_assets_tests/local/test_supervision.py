@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bike_assets.local import supervision as supervision_module
-from bike_assets.local.supervision import MARK, Program, Supervision, leftovers, reap
+from bike_assets.local import leftovers as leftovers_module
+from bike_assets.local.leftovers import CHILD_MARK, MARK, leftovers, reap
+from bike_assets.local.supervision import Program, Supervision
 from bike_assets_tests.waiting import wait_until
 
 SERVICE = """
@@ -149,10 +150,25 @@ def test_a_process_that_does_not_end_is_killed_by_the_reaper(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
-    monkeypatch.setattr(supervision_module, "REAP_S", 0.1)
+    monkeypatch.setattr(leftovers_module, "REAP_S", 0.1)
     environment = os.environ | {MARK: str(home)}
     with subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"deaf\n"
         assert reap(home) == 1
         assert not psutil.pid_exists(process.pid)
+
+
+def test_an_orphan_of_a_command_is_reaped_and_the_child_of_a_living_one_is_left_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    mine = subprocess.Popen(sleeper, env=os.environ | {CHILD_MARK: f"{os.getpid()}:{home}"})
+    orphan = subprocess.Popen(sleeper, env=os.environ | {CHILD_MARK: f"1:{home}"})  # so it looks: its starter is gone
+    try:
+        assert [each.pid for each in leftovers(home)] == [orphan.pid]
+        assert reap(home) == 1
+        assert not psutil.pid_exists(orphan.pid)
+        assert mine.poll() is None
+    finally:
+        mine.kill()
+        mine.wait()

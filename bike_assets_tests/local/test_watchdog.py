@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bike_assets.heartbeats import FRESH_S, read_heartbeat
-from bike_assets.local.watchdog import kill_hanging
+from bike_assets.heartbeats import FRESH_S
+from bike_assets.local.watchdog import FIRST_BEAT_S, kill_hanging
 
 SERVICE = """
 import sys
@@ -37,33 +37,40 @@ def after(seconds: float) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
+def killed(run: Path, service: subprocess.Popen[str], in_s: float = 0) -> list[str]:
+    return kill_hanging(run, {"poller": service.pid, "broker": 1}, after(in_s))
+
+
 def test_a_service_that_is_silent_too_long_is_killed(tmp_path: Path, service: subprocess.Popen[str]) -> None:
-    assert kill_hanging(tmp_path, ["poller", "stream"], after(FRESH_S + 1)) == ["poller"]
+    assert killed(tmp_path, service, FRESH_S + 1) == ["poller"]
     assert service.wait() == -signal.SIGKILL
 
 
 def test_a_service_that_beat_just_now_is_left_alone(tmp_path: Path, service: subprocess.Popen[str]) -> None:
-    assert kill_hanging(tmp_path, ["poller"]) == []
-    assert kill_hanging(tmp_path, ["poller"], after(FRESH_S - 1)) == []
+    assert killed(tmp_path, service) == killed(tmp_path, service, FRESH_S - 1) == []
     assert service.poll() is None
 
 
 def test_a_service_that_is_gone_is_the_supervisors_matter(tmp_path: Path, service: subprocess.Popen[str]) -> None:
     service.kill()
     service.wait()
-    assert kill_hanging(tmp_path, ["poller"], after(FRESH_S + 1)) == []
+    assert killed(tmp_path, service, FRESH_S + 1) == []
 
 
-def test_a_process_that_only_got_the_pid_of_one_long_gone_is_left_alone(
+def test_a_heartbeat_of_a_process_long_gone_says_nothing_of_one_that_starts(
     tmp_path: Path, service: subprocess.Popen[str]
 ) -> None:
-    beat = read_heartbeat(tmp_path, "poller")
-    assert beat is not None
-    yesterday = (beat.at - timedelta(days=1)).isoformat()
-    (tmp_path / "poller.heartbeat.json").write_text(f'{{"pid": {service.pid}, "at": "{yesterday}"}}')
-    assert kill_hanging(tmp_path, ["poller"]) == []
+    yesterday = after(-86_400).isoformat()
+    for pid in (service.pid, 1):
+        (tmp_path / "poller.heartbeat.json").write_text(f'{{"pid": {pid}, "at": "{yesterday}"}}')
+        assert killed(tmp_path, service, FRESH_S + 1) == []
     assert service.poll() is None
 
 
-def test_a_service_that_never_beat_is_starting(tmp_path: Path) -> None:
-    assert kill_hanging(tmp_path, ["poller"], after(FRESH_S + 1)) == []
+def test_a_service_that_never_beats_is_killed_when_it_had_time_to(
+    tmp_path: Path, service: subprocess.Popen[str]
+) -> None:
+    (tmp_path / "poller.heartbeat.json").unlink()
+    assert killed(tmp_path, service, FIRST_BEAT_S - 10) == []
+    assert killed(tmp_path, service, FIRST_BEAT_S + 1) == ["poller"]
+    assert service.wait() == -signal.SIGKILL

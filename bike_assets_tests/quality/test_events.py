@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bike_assets.lake.duck import ask, connect
+from bike_assets.model.constants import ABSENCE_MEMORY
 from bike_assets.model.messages import EventKind, Poll, Rejection, StationStatus
 from bike_assets.model.readings import State
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_REJECTIONS, EVENTS_STATION_STATUS
@@ -105,3 +106,11 @@ def test_a_first_event_that_knows_of_one_before_is_found(tmp_path: Path) -> None
 
 def test_an_event_after_an_absence_that_remembers_is_found(tmp_path: Path) -> None:
     assert chain(tmp_path, station_status(), gone(1, **SAID), after(2, **SAID)).bad == 1
+
+
+@pytest.mark.parametrize(("apart", "bad"), [(ABSENCE_MEMORY, 1), (ABSENCE_MEMORY + timedelta(milliseconds=1), 0)])
+def test_a_station_may_be_new_again_only_after_a_day_without_it(tmp_path: Path, apart: timedelta, bad: int) -> None:
+    again = station_status(observed_at=NOON + apart, kind=EventKind.CHANGE,
+                           bikes_before=None, docks_before=None, state_before=None)
+    first = after(0, bikes_before=None, docks_before=None, state_before=None)
+    assert chain(tmp_path, first, again).bad == bad

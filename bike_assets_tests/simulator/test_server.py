@@ -143,8 +143,8 @@ def test_the_simulator_serves_recordings_until_told_to_stop(number: signal.Signa
     ])
     port = free_ports(1)[0]
     code = (
-        "import sys; from pathlib import Path; from bike_assets.simulator.server import run_simulator;"
-        "run_simulator(int(sys.argv[1]), 1, [Path(sys.argv[2])])"
+        "import sys; from pathlib import Path; from bike_assets.simulator.server import now, run_simulator;"
+        "run_simulator(int(sys.argv[1]), 1, [Path(sys.argv[2])], now())"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(port), str(recording)], stderr=subprocess.PIPE)
     try:

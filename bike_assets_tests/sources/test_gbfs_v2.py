@@ -159,7 +159,7 @@ def test_information_rejects_its_bad_rows() -> None:
     body = stations(good, good | {"station_id": "b", "lat": 400}, good | {"name": "again"},
                     {"station_id": "d", "name": "D"}, good | {"station_id": "e", "capacity": -1})
     poll = parse_station_information(body, "city")
-    assert poll == InformationPoll({"a": Description("A", None, 59.9, 10.0, None, None)}, NOON, poll.rejected)
+    assert poll == InformationPoll({"a": Description("A", None, 59.9, 10.0, None, None)}, NOON, 5, poll.rejected)
     assert [row.row_index for row in poll.rejected] == [1, 2, 3, 4]
     assert poll.rejected[1].reason == "duplicate: a stands in this answer twice"
 
@@ -174,7 +174,7 @@ def test_electric_and_electric_assist_are_electric() -> None:
     kinds = ["human", "electric", "electric_assist", "combustion", "hybrid"]
     rows = [{"vehicle_type_id": kind, "form_factor": "bicycle", "propulsion_type": kind} for kind in kinds]
     poll = parse_vehicle_types(gbfs({"vehicle_types": [*rows, {"vehicle_type_id": "x"}]}), "city")
-    assert poll == TypesPoll(["electric", "electric_assist"], 5, NOON, poll.rejected)
+    assert poll == TypesPoll(["electric", "electric_assist"], 5, NOON, 6, poll.rejected)
     assert [row.row_index for row in poll.rejected] == [5]
 
 
@@ -188,12 +188,12 @@ def feeds(*names: str) -> dict[str, Any]:
      feeds("station_status")],
 )
 def test_discovery_takes_english_or_the_first_language_or_none(data: Any) -> None:
-    assert parse_discovery(gbfs(data), "city") == {"station_status": "https://city.example/station_status"}
+    assert parse_discovery(gbfs(data), "city").urls == {"station_status": "https://city.example/station_status"}
 
 
 def test_discovery_passes_over_an_entry_without_url() -> None:
     data = {"en": {"feeds": [{"name": "x"}, *feeds("station_status")["feeds"]]}}
-    assert parse_discovery(gbfs(data), "city").keys() == {"station_status"}
+    assert parse_discovery(gbfs(data), "city").urls.keys() == {"station_status"}
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", gbfs({}), gbfs({"en": {}}), gbfs({"en": feeds()}), gbfs([])])

@@ -5,6 +5,7 @@ from operator import attrgetter
 import msgspec
 from msgspec import Raw, Struct
 
+from bike_assets.model.answers import DiscoveryPoll
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.sources.rows import UNREADABLE, Text, sort_out, why
 
@@ -30,19 +31,20 @@ _decode_rows = msgspec.json.Decoder(list[Raw]).decode
 _decode_link = msgspec.json.Decoder(_Link).decode
 
 
-def parse_discovery(body: bytes, system_id: str) -> dict[str, str]:
+def parse_discovery(body: bytes, system_id: str) -> DiscoveryPoll:
     """The URL of each feed, by its name.
 
     GBFS 1 and 2 list them once a language: English is taken, or what comes first. GBFS 3 lists them once.
-    An entry without name or url is passed over. Raises FeedMalformed where no feed can be read.
+    An entry without name or url is rejected. Raises FeedMalformed where no feed can be read.
     """
     try:
-        links, _ = sort_out(_rows(_decode(body).data), _decode_link, attrgetter("name"))
+        rows = _rows(_decode(body).data)
     except UNREADABLE as err:
         raise FeedMalformed(system_id, f"the answer is no gbfs.json: {why(err)}") from None
+    links, rejected = sort_out(rows, _decode_link, attrgetter("name"))
     if not links:
         raise FeedMalformed(system_id, "its gbfs.json lists no feed")
-    return {link.name: link.url for link in links}
+    return DiscoveryPoll({link.name: link.url for link in links}, len(rows), rejected)
 
 
 def _rows(data: dict[str, Raw]) -> list[Raw]:

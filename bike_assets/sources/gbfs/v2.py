@@ -156,6 +156,7 @@ def parse_station_status(
         read=partial(_read, electric_types),
         reported_at=_reported_at,
         feed_updated_at=from_seconds(feed.last_updated),
+        rows_in=len(stations),
     )
 
 
@@ -169,6 +170,7 @@ def _sorted_out(body: bytes, system_id: str, electric_types: frozenset[str] | No
         read=partial(_read, electric_types),
         reported_at=_reported_at,
         feed_updated_at=from_seconds(feed.last_updated),
+        rows_in=len(feed.data.stations),
         rejected=rejected,
     )
 
@@ -226,7 +228,7 @@ def parse_station_information(body: bytes, system_id: str) -> InformationPoll:
         )
         for each in places
     }
-    return InformationPoll(descriptions, from_seconds(feed.last_updated), rejected)
+    return InformationPoll(descriptions, from_seconds(feed.last_updated), len(feed.data.stations), rejected)
 
 
 def parse_system_information(body: bytes, system_id: str) -> SystemPoll:
@@ -243,7 +245,7 @@ def parse_vehicle_types(body: bytes, system_id: str) -> TypesPoll:
     feed = _open("vehicle_types", _type_rows, body, system_id)
     types, rejected = sort_out(feed.data.vehicle_types, _decode_type, _type_id)
     electric = [each.vehicle_type_id for each in types if each.propulsion_type in ELECTRIC]
-    return TypesPoll(electric, len(types), from_seconds(feed.last_updated), rejected)
+    return TypesPoll(electric, len(types), from_seconds(feed.last_updated), len(feed.data.vehicle_types), rejected)
 
 
 def _open(name: str, decoder: Decoder[Feed[Data]], body: bytes, system_id: str) -> Feed[Data]:

@@ -86,15 +86,17 @@ def parse_stations(body: bytes, system_id: str) -> StationPoll:
     What is left under the id of all contracts is rows that name none: each of them is rejected.
     """
     if system_id == ALL_CONTRACTS:
-        return _poll([], [_of_nobody(i, raw) for i, raw in enumerate(_rows(body, system_id))])
+        rows = _rows(body, system_id)
+        return _poll(len(rows), [], [_of_nobody(i, raw) for i, raw in enumerate(rows)])
     try:
         stations = _decode_all(body)
     except UNREADABLE:
         stations = []
     else:
         if len(set(map(_number, stations))) == len(stations):
-            return _poll(stations, [])
-    return _poll(*sort_out(_rows(body, system_id), _decode_row, _id_of, _last_update))
+            return _poll(len(stations), stations, [])
+    rows = _rows(body, system_id)
+    return _poll(len(rows), *sort_out(rows, _decode_row, _id_of, _last_update))
 
 
 def _rows(body: bytes, system_id: str) -> list[Raw]:
@@ -104,7 +106,7 @@ def _rows(body: bytes, system_id: str) -> list[Raw]:
         raise FeedMalformed(system_id, f"the answer is no JSON array of stations: {why(err)}") from None
 
 
-def _poll(stations: list[Station], rejected: list[RejectedRow]) -> StationPoll:
+def _poll(rows_in: int, stations: list[Station], rejected: list[RejectedRow]) -> StationPoll:
     newest = max(filter(None, map(_last_update, stations)), default=None)
     return StationPoll(
         rows=stations,
@@ -113,6 +115,7 @@ def _poll(stations: list[Station], rejected: list[RejectedRow]) -> StationPoll:
         read=_read,
         reported_at=_reported_at,
         feed_updated_at=from_milliseconds(newest),
+        rows_in=rows_in,
         rejected=rejected,
     )
 
