@@ -69,16 +69,19 @@ def _settings(**given: Any) -> Settings:
 
 
 @app.command()
-def setup() -> None:
+def setup(as_json: AsJson = False) -> None:
     """Fetch what pip cannot bring: the jars of Spark and Kafka. A second time it fetches nothing."""
     from rich.progress import Progress
 
-    from bike_assets.local.parts import jars
+    from bike_assets.local.parts import jars, java
 
     settings = _settings()
     with Progress(console=err, transient=True) as progress:
         task = progress.add_task("jars", total=None)
-        jars(settings, lambda done, total: progress.update(task, completed=done, total=total))
+        found = jars(settings, lambda done, total: progress.update(task, completed=done, total=total))
+    if as_json:
+        _print_json({"java_home": java(settings), "spark_jars": found.spark, "kafka_jars": found.kafka})
+        return
     out.print("Ready: [bold]bike up --demo[/] starts the demo.")
 
 
@@ -207,6 +210,28 @@ def drain(as_json: AsJson = False) -> None:
         _print_json(done)
     else:
         out.print(f"Drained by {done['by']} in {done['seconds']} s: {done['messages']} messages.")
+
+
+@app.command()
+def build(
+    first: Annotated[str, typer.Argument(help="A day, as 2026-11-20.")],
+    last: Annotated[str | None, typer.Argument(help="The last day, where it is a range.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build the warehouse of a day or a range of days, through Dagster; again gives the same.
+
+    Examples: `bike build 2026-11-20`, `bike build 2026-11-01 2026-11-20`.
+    """
+    from bike_assets.local.build import build_range
+
+    steps = build_range(_settings(), first, last or first, console=err)
+    if as_json:
+        _print_json([step._asdict() for step in steps])
+        return
+    bad = [step.what for step in steps if step.passed is False]
+    out.print(f"Built: {', '.join(f'{step.what} {step.rows}' for step in steps if step.rows is not None)}.")
+    for what in bad:
+        out.print(f"[yellow]look at[/] {what}")
 
 
 @app.command()

@@ -3,12 +3,19 @@
 import dagster as dg
 
 from bike_assets.defs.ingestion import assets as ingestion
+from bike_assets.defs.jobs import build_days
 from bike_assets.defs.resources import resources
+from bike_assets.defs.schedules import every_morning
 from bike_assets.defs.streaming import assets as streaming
 from bike_assets.defs.streaming import checks as streaming_checks
+from bike_assets.defs.warehouse import assets as warehouse
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([ingestion, streaming], include_specs=True),
+    assets=dg.load_assets_from_modules([ingestion, streaming, warehouse], include_specs=True),
     asset_checks=dg.load_asset_checks_from_modules([streaming_checks]),
+    jobs=[build_days],
+    schedules=[every_morning],
     resources=resources(),
+    # A run is a chain: one process for all its steps starts Spark's client once.
+    executor=dg.in_process_executor,
 )

@@ -37,6 +37,6 @@ def set_up_logs(level: str, *, as_json: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # These speak of every request; urllib3's lines would hold URLs, and a URL can hold a key.
-    for chatty in ("urllib3", "py4j", "filelock", "asyncio"):
+    for chatty in ("urllib3", "py4j", "filelock", "asyncio", "alembic", "pyspark"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("bike_assets.kafka").setLevel(logging.CRITICAL)

@@ -18,22 +18,45 @@ KEPT_REPORTS = 1_000
 """Reports that wait for a webserver that is down; the oldest go first."""
 
 
+class _Report(NamedTuple):
+    path: str
+    body: dict[str, Any]
+    heard: Callable[[], None]
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""
+
+
 class Reporter:
-    """Sends materialisations in the background, in order, each until it was taken."""
+    """Sends materialisations and observations in the background, in order, each until it was taken."""
 
     def __init__(self, dagster_url: str) -> None:
         self._url = dagster_url
-        self._waiting: deque[tuple[str, dict[str, Any]]] = deque(maxlen=KEPT_REPORTS)
+        self._waiting: deque[_Report] = deque(maxlen=KEPT_REPORTS)
         self._news = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def materialized(self, key: Sequence[str], metadata: Mapping[str, Any], description: str) -> None:
-        """Report that an asset's table or topic grew; returns at once."""
-        path = "/".join(["report_asset_materialization", *key])
-        self._waiting.append((path, {"metadata": dict(metadata), "description": description}))
+    def materialized(
+        self, key: Sequence[str], metadata: Mapping[str, Any], description: str,
+        partition: str | None = None, heard: Callable[[], None] = _nothing,
+    ) -> None:
+        """Report an asset, or a partition of it, as materialised, and return. `heard` is called when it was taken."""
+        body = {"metadata": dict(metadata), "description": description}
+        if partition is not None:
+            body["partition"] = partition
+        self._put(_Report("/".join(["report_asset_materialization", *key]), body, heard))
+
+    def observed(self, key: Sequence[str], metadata: Mapping[str, Any], description: str) -> None:
+        """Report how an asset goes on; returns at once."""
+        body = {"metadata": dict(metadata), "description": description}
+        self._put(_Report("/".join(["report_asset_observation", *key]), body, _nothing))
+
+    def _put(self, report: _Report) -> None:
+        self._waiting.append(report)
         self._news.set()
 
     def _run(self) -> None:
@@ -41,24 +64,25 @@ class Reporter:
             self._news.wait()
             self._news.clear()
             while self._waiting:
-                path, report = self._waiting[0]
-                if not self._send(path, report):
+                report = self._waiting[0]
+                if not self._send(report):
                     time.sleep(RETRY_S)
                     continue
-                if self._waiting and self._waiting[0] == (path, report):
+                if self._waiting and self._waiting[0] is report:
                     self._waiting.popleft()
+                report.heard()
 
-    def _send(self, path: str, report: dict[str, Any]) -> bool:
+    def _send(self, report: _Report) -> bool:
         """Whether it is done with: taken, or refused for good."""
         try:
-            answer = requests.post(f"{self._url}/{path}", json=report, timeout=ANSWER_S)
+            answer = requests.post(f"{self._url}/{report.path}", json=report.body, timeout=ANSWER_S)
         except requests.RequestException as err:
             log.debug("Dagster does not answer", reason=type(err).__name__)
             return False
         if answer.status_code >= 500:
             return False
         if not answer.ok:
-            log.warning("Dagster refused a report", path=path, status=answer.status_code, said=answer.text[:200])
+            log.warning("Dagster refused a report", path=report.path, status=answer.status_code, said=answer.text[:200])
         return True
 
 
@@ -94,7 +118,9 @@ class Reported:
             self._next[key] = now + REPORT_S
             self._told[key] = each.total
             metadata = {self._unit: each.by, f"{self._unit}_since_start": each.total}
-            self._reporter.materialized(each.key, metadata, f"{each.by} {self._unit} since the last report")
+            # The tables of events are materialised a day at a time, when the day closes.
+            tell = self._reporter.observed if each.key[0] == "events" else self._reporter.materialized
+            tell(each.key, metadata, f"{each.by} {self._unit} since the last report")
 
 
 def grown(told: Mapping[str, int], rows: Mapping[str, int]) -> Iterator[Grown]:

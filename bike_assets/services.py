@@ -1,12 +1,16 @@
 """Each service put together from the settings: the one place where layers meet outside Dagster."""
 
+import os
+import secrets
 import signal
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bike_assets.heartbeats import heartbeat
 from bike_assets.locks import held, is_held
@@ -18,8 +22,9 @@ if TYPE_CHECKING:
 
     from bike_assets.ingest.asking import SourceAsker
     from bike_assets.ingest.raw import RawStore
-    from bike_assets.lake.spark import SparkHome
+    from bike_assets.lake.spark import Serving, SparkHome
     from bike_assets.sources.config import Source
+    from bike_assets.stream.closing import Closed, Report
     from bike_assets.stream.service import StreamPlan
 
 POLLER, STREAM, PAGE = "poller", "stream", "page"
@@ -115,12 +120,49 @@ def is_stream_up(settings: Settings) -> bool:
 
 def run_stream(settings: Settings, spark: "SparkHome") -> None:
     """Carry the topics into the tables until told to stop."""
+    from bike_assets.stream.closing import ClosingDays
+    from bike_assets.stream.offsets import end_offsets, lag
+    from bike_assets.stream.progress import EVENTS
     from bike_assets.stream.service import run_stream as run
 
     stop = until_told_to_stop()
-    beat = Reported(heartbeat(settings.run, STREAM), Reporter(dagster_url(settings)), "rows")
+    reporter = Reporter(dagster_url(settings))
+    reported = Reported(heartbeat(settings.run, STREAM), reporter, "rows")
+    days = ClosingDays(settings.lake, settings.run / "closed_days.json", day_report(reporter))
+
+    def beat(details: Mapping[str, Any]) -> None:
+        reported(details)
+        offsets = details["queries"][EVENTS].get("offsets", {})
+        days.look(datetime.now(UTC), lambda: lag(offsets, end_offsets(settings.bootstrap_servers)) == 0)
+
+    plan = replace(stream_plan(settings, spark), serving=serving(settings))
     with stream_lock(settings):
-        run(stream_plan(settings, spark), beat, stop)
+        run(plan, beat, stop)
+
+
+def day_report(reporter: Reporter) -> "Report":
+    """How a closed day is told to Dagster: as a partition of its table."""
+
+    def report(each: "Closed", heard: Callable[[], None]) -> None:
+        said = f"{each.rows} rows of {each.day}"
+        metadata = {"dagster/partition_row_count": each.rows}
+        reporter.materialized(each.table.path, metadata, said, each.day.isoformat(), heard)
+
+    return report
+
+
+def serving(settings: Settings) -> "Serving":
+    """How the resident Spark driver serves runs; its token is made at the first start of this home."""
+    from bike_assets.lake.spark import Serving
+
+    path = settings.spark_token
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(f".{os.getpid()}")
+        aside.touch(mode=0o600)
+        aside.write_text(secrets.token_urlsafe(32))
+        aside.replace(path)
+    return Serving(settings.spark_port, path.read_text())
 
 
 def stream_plan(settings: Settings, spark: "SparkHome") -> "StreamPlan":

@@ -6,6 +6,7 @@ Layers get values, never this object; only the command line, the services and `d
 import os
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,10 @@ class Settings(BaseSettings):
     partitions: PositiveInt = Field(4, description="of each topic, when it is made")
     java_home: Path | None = Field(None, description="a Java of 17 or newer; without it the one that pip brought")
     spark_master: str = Field("local[2]", description="where Spark runs")
+    spark_port: int = Field(15002, ge=1, le=65535, description="of the resident Spark driver, for runs")
     spark_memory: str = Field("1g", pattern=r"^\d+[mg]$", description="the heap of Spark's driver")
+
+    first_day: date = Field(date(2014, 1, 1), description="the first day that the warehouse has a partition for")
 
     poll_seconds: PositiveInt = Field(60, description="s between polls, where a feed's ttl asks for no more")
     read_seconds: PositiveFloat = Field(20, description="s that an answer may take as a whole")
@@ -88,6 +92,11 @@ class Settings(BaseSettings):
     def run(self) -> Path:
         """Locks, heartbeats and the addresses of what runs."""
         return self.home / "run"
+
+    @property
+    def spark_token(self) -> Path:
+        """The file with which a run shows the resident Spark driver that it may ask."""
+        return self.run / "spark.token"
 
     @property
     def logs(self) -> Path:

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "lake": "model",
     "ingest": "model sources",
     "stream": "model lake",
+    "warehouse": "model lake",
     "quality": "model lake",
     "dashboard": "model lake",
     "simulator": "model",
@@ -29,8 +30,8 @@ MAY_IMPORT = {
     "logs": "",
     # Where the layers are put together: services without Dagster and without what starts them.
     "services": "model sources lake ingest stream dashboard simulator settings heartbeats locks reporting",
-    "local": "model sources lake ingest stream settings heartbeats locks services",
-    "defs": "model sources lake quality settings",
+    "local": "model sources lake ingest stream defs definitions settings heartbeats locks services",
+    "defs": "model sources lake warehouse quality heartbeats settings",
     "definitions": "defs",
     "cli": "model lake settings logs services local",
     "__main__": "cli",

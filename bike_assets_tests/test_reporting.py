@@ -157,3 +157,22 @@ def test_every_heartbeat_beats_and_only_some_report(
         {"rows": 2, "rows_since_start": 2},
         {"rows": 7, "rows_since_start": 9},
     ]
+
+
+def test_events_are_observed_as_they_grow_and_all_else_is_materialised(port: int, webserver: Webserver) -> None:
+    """A partition of events is materialised when its day closes."""
+    Reported(lambda _: None, Reporter(f"http://127.0.0.1:{port}"), "rows")({"rows": {"events/polls": 1, "raw/x": 2}})
+    wait_until(lambda: len(webserver.taken) == 2)
+    assert [path for path, _ in webserver.taken] == [
+        "/report_asset_observation/events/polls", "/report_asset_materialization/raw/x"]
+
+
+def test_a_partition_is_named_and_whoever_told_of_it_learns_that_it_was_heard(
+    port: int, webserver: Webserver
+) -> None:
+    webserver.statuses = [503]
+    heard: list[str] = []
+    started(port).materialized(("events", "polls"), {}, "", "2024-03-30", lambda: heard.append("it"))
+    wait_until(lambda: bool(heard))
+    assert webserver.taken == [("/report_asset_materialization/events/polls",
+                                {"metadata": {}, "description": "", "partition": "2024-03-30"})]

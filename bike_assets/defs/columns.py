@@ -1,5 +1,6 @@
 """The model's tables and topics in Dagster's words."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -26,7 +27,7 @@ def column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def table_spec(table: Table, group: str, deps: list[list[str]]) -> dg.AssetSpec:
+def table_spec(table: Table, group: str, deps: Sequence[dg.AssetDep | list[str]]) -> dg.AssetSpec:
     """A table of the lake as an asset: its key is its path in the lake."""
     return dg.AssetSpec(
         key=list(table.path),

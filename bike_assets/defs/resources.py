@@ -3,17 +3,24 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
+from bike_assets.heartbeats import FRESH_S, read_heartbeat
 from bike_assets.model.errors import LakeBroken, WrongSettings
+from bike_assets.model.schema import Table
 from bike_assets.settings import load_settings
 
 if TYPE_CHECKING:
     import duckdb
+    from pyspark.sql import SparkSession
+
+SHUFFLE_PARTITIONS = "16"
+"""Of a large day; Spark joins them to fewer where the day is small."""
 
 
 class Bike(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -56,6 +63,53 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise dg.Failure(str(err)) from None
 
 
+    def build(self, session: "SparkSession", table: Table, days: tuple[date, date] | None) -> int:
+        """Build a table of the warehouse; how many rows it has then. Raises Failure naming what is broken."""
+        from bike_assets.warehouse.build import build
+
+        try:
+            return build(session, Path(self.path), table, days)
+        except LakeBroken as err:
+            raise dg.Failure(str(err)) from None
+
+
+class Spark(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Spark for a run: the resident driver's, which starts at once, or a driver of the run's own."""
+
+    bike: dg.ResourceDependency[Bike]
+    run_directory: str
+    port: int
+    master: str
+    memory: str
+
+    def session(self) -> "SparkSession":
+        """A session. Raises Failure where the resident driver's token cannot be read."""
+        from dagster_pyspark import LazyPySparkResource
+
+        resource = LazyPySparkResource(spark_config=self._resident() or self._own())
+        session: SparkSession = resource.spark_session
+        session.conf.set("spark.sql.shuffle.partitions", SHUFFLE_PARTITIONS)
+        return session
+
+    def _resident(self) -> dict[str, str] | None:
+        """Where the resident driver is; None where the stream is not up."""
+        from bike_assets.lake.spark import Serving
+
+        beat = read_heartbeat(Path(self.run_directory), "stream")
+        if beat is None or beat.age_s(datetime.now(UTC)) > FRESH_S:
+            return None
+        token = Path(self.run_directory, "spark.token").read_text()
+        return {"spark.remote": Serving(self.port, token).url}
+
+    def _own(self) -> dict[str, str]:
+        from bike_assets.lake.spark import SparkHome, prepare_environment, spark_config
+
+        found = self.bike.run("setup")
+        home = SparkHome(self.master, self.memory, Path(found["java_home"]), [Path(jar) for jar in found["spark_jars"]])
+        prepare_environment(home)
+        return spark_config(home, "bike build")
+
+
 class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The systems that are polled."""
 
@@ -74,8 +128,17 @@ class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]
 def resources() -> dict[str, dg.ConfigurableResource[Any]]:
     """The resources, from the settings."""
     settings = load_settings()
+    bike = Bike()
+    spark = Spark(
+        bike=bike,
+        run_directory=str(settings.run),
+        port=settings.spark_port,
+        master=settings.spark_master,
+        memory=settings.spark_memory,
+    )
     return {
-        "bike": Bike(),
+        "bike": bike,
+        "spark": spark,
         "lake": Lake(path=str(settings.lake)),
         "sources": Sources(path=str(settings.sources)),
     }

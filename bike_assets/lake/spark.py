@@ -54,6 +54,14 @@ _CONFIG = {
     ),
 }
 
+STREAM_POOL = "stream"
+_SERVING = {
+    "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
+    "spark.connect.grpc.binding.address": "127.0.0.1",
+    "spark.scheduler.mode": "FAIR",
+    "spark.scheduler.allocation.file": Path(__file__).with_name("pools.xml").as_uri(),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class SparkHome:
@@ -65,21 +73,53 @@ class SparkHome:
     jars: Sequence[Path]
 
 
-def spark_session(home: SparkHome, app: str) -> SparkSession:
-    """A session with Delta and Kafka; the process's environment is told which Java to take."""
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How a resident driver serves others by Spark Connect, on loopback only: whoever knows the token may ask."""
+
+    port: int
+    token: str
+
+    @property
+    def url(self) -> str:
+        """Where a client connects to. By this name the token may go without TLS, and by no other."""
+        return f"sc://localhost:{self.port}/;token={self.token}"
+
+
+def spark_session(home: SparkHome, app: str, serving: Serving | None = None) -> SparkSession:
+    """A session with Delta and Kafka; the process's environment is told which Java to take.
+
+    With `serving` its driver is shared: jobs of others run beside the stream's, which has a pool of its own.
+    """
+    prepare_environment(home)
+    config = spark_config(home, app)
+    if serving is not None:
+        # By the environment: a setting would stand on the driver's command line, for all to read.
+        os.environ["SPARK_CONNECT_AUTHENTICATE_TOKEN"] = serving.token
+        config |= _SERVING | {"spark.connect.grpc.binding.port": str(serving.port)}
+    builder = SparkSession.builder
+    for key, value in config.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def prepare_environment(home: SparkHome) -> None:
+    """What a driver takes from the environment of the process that starts it."""
     os.environ["JAVA_HOME"] = str(home.java_home)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["TZ"] = "UTC"  # what Spark hands to Python is naive, in the process's zone
     time.tzset()
-    builder = SparkSession.builder.appName(app).master(home.master)
-    for key, value in _CONFIG.items():
-        builder = builder.config(key, value)
-    return (
-        builder.config("spark.driver.memory", home.memory)
-        .config("spark.driver.extraJavaOptions", f"-Duser.timezone=UTC -XX:+UseSerialGC {_STACK} {_LOGGING}")
-        .config("spark.jars", ",".join(map(str, home.jars)))
-        .getOrCreate()
-    )
+
+
+def spark_config(home: SparkHome, app: str) -> dict[str, str]:
+    """Every setting of a driver."""
+    return _CONFIG | {
+        "spark.app.name": app,
+        "spark.master": home.master,
+        "spark.driver.memory": home.memory,
+        "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -XX:+UseSerialGC {_STACK} {_LOGGING}",
+        "spark.jars": ",".join(map(str, home.jars)),
+    }
 
 
 def spark_schema(columns: Sequence[Column]) -> StructType:

@@ -1,5 +1,7 @@
 """The lake's Delta tables: made from the model, and looked at without a JVM."""
 
+from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,9 +64,23 @@ def open_table(lake: Path, table: Table) -> DeltaTable:
         raise LakeBroken(f"{table.name} cannot be read: {str(err).splitlines()[0]}.") from None
 
 
-def row_count(lake: Path, table: Table) -> int:
-    """How many rows the table has, by its Delta log alone; 0 where it is not there."""
+def row_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -> int:
+    """How many rows the table has, or these days of it, by its Delta log alone; 0 where it is not there."""
+    by_day = rows_by_day(lake, table)
+    if days is None:
+        return sum(by_day.values())
+    first, last = days
+    return sum(rows for day, rows in by_day.items() if day is not None and first <= day <= last)
+
+
+def rows_by_day(lake: Path, table: Table) -> dict[date | None, int]:
+    """How many rows each day has, by the table's Delta log alone; under None those of a table without days."""
     if not (table_path(lake, table) / "_delta_log").exists():
-        return 0
+        return {}
     files = pa.table(open_table(lake, table).get_add_actions(flatten=True))
-    return sum(files["num_records"].to_pylist())
+    counts = files["num_records"].to_pylist()
+    days = files[f"partition.{table.partitioned_by[0]}"].to_pylist() if table.partitioned_by else [None] * len(counts)
+    found: Counter[date | None] = Counter()
+    for day, count in zip(days, counts, strict=True):
+        found[day] += count
+    return dict(found)

@@ -48,6 +48,7 @@ def busy_ports(settings: Settings, *, is_demo: bool = True) -> list[Port]:
     wanted = [
         Port(settings.page_port, "the page", "BIKE_PAGE_PORT"),
         Port(settings.dagster_port, "Dagster's UI", "BIKE_DAGSTER_PORT"),
+        Port(settings.spark_port, "the Spark driver", "BIKE_SPARK_PORT"),
     ]
     if is_demo:
         wanted.append(Port(settings.simulator_port, "the simulator", "BIKE_SIMULATOR_PORT"))

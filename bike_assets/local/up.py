@@ -1,7 +1,5 @@
 """`bike up`: everything started in order, watched, and ended together."""
 
-import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from rich.table import Table
 from bike_assets import services
 from bike_assets.local import parts
 from bike_assets.local.demo import demo_settings, is_empty
+from bike_assets.local.home import CHECKOUT, dagster_home
 from bike_assets.local.leftovers import leftovers, reap
 from bike_assets.local.ports import refuse_busy_ports
 from bike_assets.local.supervision import Program, Supervision
@@ -25,9 +24,6 @@ from bike_assets.locks import held
 from bike_assets.model.errors import Fenced, ServiceNotReady
 from bike_assets.settings import Settings
 from bike_assets.sources.config import load_sources
-
-CHECKOUT = Path(__file__).parents[2]
-"""Where workspace.yaml and dagster.yaml stand."""
 
 BROKER, SIMULATOR, WEBSERVER, DAEMON = "broker", "simulator", "dagster-webserver", "dagster-daemon"
 READY_S = 120.0
@@ -119,8 +115,7 @@ class Steps:
 
 
 def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_demo: bool) -> None:
-    dagster_home = _dagster_home(settings)
-    programs = _programs(settings, dagster_home, is_demo=is_demo)
+    programs = _programs(settings, dagster_home(settings), is_demo=is_demo)
     for program in programs:
         steps.say(program.name)
     supervision.start(programs)
@@ -156,7 +151,7 @@ def _replay(settings: Settings, steps: Steps) -> None:
     steps.ready("recordings", f"{done['written']} polls, {done['events']} events")
 
 
-def _programs(settings: Settings, dagster_home: Path, *, is_demo: bool) -> list[Program]:
+def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]:
     python = sys.executable
     bike = (python, "-m", "bike_assets", "run")
     given = {
@@ -167,7 +162,7 @@ def _programs(settings: Settings, dagster_home: Path, *, is_demo: bool) -> list[
         given["BIKE_JCDECAUX_KEY"] = settings.jcdecaux_key.get_secret_value()
     workspace = ("-w", str(CHECKOUT / "workspace.yaml"))
     webserver = ("-h", settings.host, "-p", str(settings.dagster_port))
-    dagster = given | {"DAGSTER_HOME": str(dagster_home)}
+    dagster = given | {"DAGSTER_HOME": str(home)}
     tools = Path(python).parent
     programs = [
         Program(services.STREAM, (*bike, "stream"), starts_at_once=False, environment=given, stop_s=20,
@@ -185,16 +180,6 @@ def _programs(settings: Settings, dagster_home: Path, *, is_demo: bool) -> list[
     if is_demo:
         programs.append(Program(SIMULATOR, (*bike, "simulator"), environment=given))
     return programs
-
-
-def _dagster_home(settings: Settings) -> Path:
-    """Dagster's own home within ours, with the instance's settings of the checkout."""
-    home = settings.home / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    aside = home / f"dagster.yaml.{os.getpid()}"
-    shutil.copyfile(CHECKOUT / "dagster.yaml", aside)
-    aside.replace(home / "dagster.yaml")
-    return home
 
 
 def _answers(url: str) -> bool:

@@ -61,5 +61,13 @@ class ServiceNotReady(BikeAssetsError):
     """A service did not come up, or did not do what was asked of it, in time."""
 
 
+class WrongDay(BikeAssetsError):
+    """A day that is none, or for which nothing can be there."""
+
+
+class NotBuilt(BikeAssetsError):
+    """A table of the warehouse was not built, or a check found it wrong."""
+
+
 class WrongQuery(BikeAssetsError):
     """A question that the tables cannot answer as it was put."""

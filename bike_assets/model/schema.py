@@ -36,6 +36,8 @@ class Table:
     columns: tuple[Column, ...]
     partitioned_by: tuple[str, ...] = ()
     log_retention_days: int = 7
+    may_be_empty: bool = False
+    """Whether a healthy lake may have no row of it."""
 
     @property
     def path(self) -> tuple[str, str]:

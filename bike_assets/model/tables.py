@@ -7,9 +7,10 @@ from msgspec import Struct
 
 from bike_assets.model import messages
 from bike_assets.model.schema import Column, Table, columns_of
+from bike_assets.model.warehouse import WAREHOUSE_TABLES
 
 
-def _events(name: str, message: type[Struct], grain: tuple[str, ...]) -> Table:
+def _events(name: str, message: type[Struct], grain: tuple[str, ...], *, may_be_empty: bool = False) -> Table:
     own = columns_of(message)
     return Table(
         name=f"events.{name}",
@@ -23,6 +24,7 @@ def _events(name: str, message: type[Struct], grain: tuple[str, ...]) -> Table:
             Column("kafka_offset", "bigint", "where the message stood in its partition", nullable=True),
         ),
         partitioned_by=("utc_date",),
+        may_be_empty=may_be_empty,
     )
 
 
@@ -37,7 +39,7 @@ EVENTS_SYSTEM_INFORMATION = _events(
 )
 EVENTS_POLLS = _events("polls", messages.Poll, ("system_id", "feed", "fetched_at"))
 EVENTS_REJECTIONS = _events(
-    "rejections", messages.Rejection, ("system_id", "feed", "fetched_at", "row_index")
+    "rejections", messages.Rejection, ("system_id", "feed", "fetched_at", "row_index"), may_be_empty=True
 )
 
 LIVE_SYSTEM_MINUTE = Table(
@@ -70,4 +72,4 @@ EVENTS_TABLES = (
     EVENTS_REJECTIONS,
 )
 LIVE_TABLES = (LIVE_SYSTEM_MINUTE,)
-TABLES = EVENTS_TABLES + LIVE_TABLES
+TABLES = EVENTS_TABLES + LIVE_TABLES + WAREHOUSE_TABLES

@@ -152,6 +152,7 @@ STATION_QUALITY = Table(
         Column("evidence", "string", "what was seen, in a sentence"),
     ),
     partitioned_by=("local_date",),
+    may_be_empty=True,
 )
 
 WAREHOUSE_TABLES = (

@@ -22,7 +22,7 @@ from pyspark.sql.streaming.listener import (
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from bike_assets.lake.spark import SparkHome, spark_session
+from bike_assets.lake.spark import STREAM_POOL, Serving, SparkHome, spark_session
 from bike_assets.model.errors import LakeBroken, ServiceNotReady
 from bike_assets.stream import events, live
 from bike_assets.stream.offsets import topic_partitions
@@ -47,6 +47,7 @@ class StreamPlan:
     lake: Path
     bootstrap_servers: str
     trigger_s: float
+    serving: Serving | None = None
 
 
 Build = Callable[[SparkSession], DataStreamWriter]
@@ -85,7 +86,8 @@ def run_stream(plan: StreamPlan, heartbeat: Heartbeat, stop: threading.Event) ->
 
     The caller holds the checkpoint's lock.
     """
-    spark = spark_session(plan.spark, "bike stream")
+    spark = spark_session(plan.spark, "bike stream", plan.serving)
+    spark.sparkContext.setLocalProperty("spark.scheduler.pool", STREAM_POOL)  # this thread starts the queries
     progress = ProgressListener()
     rows: Counter[str] = Counter()
     spark.streams.addListener(progress)

@@ -11,7 +11,7 @@ from bike_assets.local.ports import busy_ports
 from bike_assets.settings import load_settings
 from bike_assets_tests.conftest import free_ports
 
-PORTS = ("PAGE", "DAGSTER", "SIMULATOR", "KAFKA", "KAFKA_CONTROLLER")
+PORTS = ("PAGE", "DAGSTER", "SIMULATOR", "SPARK", "KAFKA", "KAFKA_CONTROLLER")
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from bike_assets.defs.columns import table_spec
+from bike_assets.defs.partitions import DAYS
 from bike_assets.defs.resources import Bike, Lake
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
 
@@ -13,19 +14,30 @@ LIVE_DEPS = [list(table.path) for table in (EVENTS_STATION_STATUS, EVENTS_POLLS)
 
 
 @dg.multi_asset(
-    specs=[
-        *(table_spec(table, GROUP, [["topics", table.path[1]]]) for table in EVENTS_TABLES),
-        *(table_spec(table, GROUP, LIVE_DEPS) for table in LIVE_TABLES),
-    ],
+    specs=[table_spec(table, GROUP, [["topics", table.path[1]]]) for table in EVENTS_TABLES],
+    partitions_def=DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
     can_subset=True,
 )
-def stream_tables(
+def events_tables(
     context: dg.AssetExecutionContext, bike: Bike, lake: Lake
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Make sure that the tables hold all that their topics held when this was asked.
 
     The resident stream does it where it is up, a query of its own where it is not; never both.
     """
+    yield from _drained(context, bike, lake)
+
+
+@dg.multi_asset(specs=[table_spec(table, GROUP, LIVE_DEPS) for table in LIVE_TABLES], can_subset=True)
+def live_tables(
+    context: dg.AssetExecutionContext, bike: Bike, lake: Lake
+) -> Iterator[dg.MaterializeResult[None]]:
+    """The same of the tables that are computed from the events."""
+    yield from _drained(context, bike, lake)
+
+
+def _drained(context: dg.AssetExecutionContext, bike: Bike, lake: Lake) -> Iterator[dg.MaterializeResult[None]]:
     done = bike.run("drain")
     con = lake.duckdb()
     for key in sorted(context.selected_asset_keys):

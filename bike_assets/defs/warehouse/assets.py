@@ -1,0 +1,79 @@
+"""The tables of the warehouse: dimensions whole, facts by day."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from bike_assets.defs.columns import table_spec
+from bike_assets.defs.partitions import DAYS, WITH_DAY_BEFORE, WITH_DAYS_AROUND, days_of
+from bike_assets.defs.resources import Lake, Spark
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import (
+    EVENTS_POLLS,
+    EVENTS_STATION_INFORMATION,
+    EVENTS_STATION_STATUS,
+    EVENTS_SYSTEM_INFORMATION,
+)
+from bike_assets.model.warehouse import (
+    DIM_DATE,
+    DIM_STATION,
+    DIM_SYSTEM,
+    FACT_STATION_DAY,
+    FACT_STATION_HOUR,
+    FACT_SYSTEM_DAY,
+    STATION_QUALITY,
+)
+
+GROUP = "warehouse"
+
+LATER_ROWS = (
+    dg.AutomationCondition.any_deps_updated()
+    & ~dg.AutomationCondition.missing()
+    & ~dg.AutomationCondition.in_progress()
+)
+"""A day that was built is built again once what it hangs on has got later rows; the schedule builds it first."""
+
+
+def _of_days(table: Table, mapping: dg.PartitionMapping) -> dg.AssetDep:
+    return dg.AssetDep(list(table.path), partition_mapping=mapping)
+
+
+def _whole(table: Table) -> dg.AssetDep:
+    return dg.AssetDep(list(table.path))
+
+
+def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
+    spec = table_spec(table, GROUP, deps)
+
+    @dg.multi_asset(
+        name=table.path[1],
+        specs=[spec.replace_attributes(automation_condition=LATER_ROWS if table.partitioned_by else None,
+                                       skippable=False)],
+        partitions_def=DAYS if table.partitioned_by else None,
+        backfill_policy=dg.BackfillPolicy.single_run() if table.partitioned_by else None,
+    )
+    def build_table(context: dg.AssetExecutionContext, lake: Lake, spark: Spark) -> dg.MaterializeResult[None]:
+        days = days_of(context.run)
+        rows = lake.build(spark.session(), table, days)
+        if not rows:
+            context.log.info("No row: nothing was recorded of %s.", table.name if days is None else days)
+        return dg.MaterializeResult(metadata={"dagster/row_count": rows, "is_empty": not rows})
+
+    return build_table
+
+
+warehouse_tables = [
+    _built(DIM_SYSTEM, [_whole(EVENTS_SYSTEM_INFORMATION), _whole(EVENTS_POLLS)]),
+    _built(DIM_STATION, [_whole(EVENTS_STATION_INFORMATION), _whole(EVENTS_STATION_STATUS)]),
+    _built(DIM_DATE, []),
+    _built(FACT_STATION_HOUR, [
+        _of_days(EVENTS_STATION_STATUS, WITH_DAY_BEFORE), _of_days(EVENTS_POLLS, WITH_DAY_BEFORE),
+        _whole(DIM_SYSTEM), _whole(DIM_STATION),
+    ]),
+    _built(FACT_STATION_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_DATE)]),
+    _built(FACT_SYSTEM_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_DATE)]),
+    _built(STATION_QUALITY, [
+        _of_days(FACT_STATION_DAY, dg.TimeWindowPartitionMapping()), _of_days(EVENTS_STATION_STATUS, WITH_DAYS_AROUND),
+        _whole(DIM_STATION),
+    ]),
+]  # fmt: skip

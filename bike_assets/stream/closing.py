@@ -1,0 +1,76 @@
+"""Days of `events.*` that are closed: all that was polled of them is in their tables, and Dagster may be told.
+
+A day closes at CLOSES_AFTER past its end, once the tables hold all that the topics held then; a replayed day as soon
+as they hold it. It is told again whenever it has got other rows since.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from bike_assets.lake.tables import rows_by_day
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import EVENTS_TABLES
+
+CLOSES_AFTER = timedelta(minutes=30)
+LOOK_S = 60.0
+
+Rows = dict[str, dict[str, int]]
+"""How many rows each day has, by table and then by day in ISO's words."""
+
+
+class Closed(NamedTuple):
+    """A day that is closed, with so many rows."""
+
+    table: Table
+    day: date
+    rows: int
+
+
+Report = Callable[[Closed, Callable[[], None]], None]
+"""Tells of a closed day, and calls the second argument once that was heard."""
+
+
+def closes_at(day: date) -> datetime:
+    """From when on a day can be closed."""
+    return datetime.combine(day + timedelta(days=1), time(), UTC) + CLOSES_AFTER
+
+
+def closed(
+    rows: Mapping[str, Mapping[date | None, int]], told: Mapping[str, Mapping[str, int]], caught_up_at: datetime
+) -> Iterable[Closed]:
+    """The days that could be closed at `caught_up_at`, and have other rows than was told of them."""
+    for table in EVENTS_TABLES:
+        for day, count in rows[table.name].items():
+            is_over = day is not None and closes_at(day) <= caught_up_at
+            if day is not None and is_over and told.get(table.name, {}).get(day.isoformat()) != count:
+                yield Closed(table, day, count)
+
+
+class ClosingDays:
+    """Looks once in LOOK_S which days have closed, and remembers in a file what was told of them."""
+
+    def __init__(self, lake: Path, note: Path, report: Report) -> None:
+        self._lake = lake
+        self._note = note
+        self._report = report
+        self._told: Rows = json.loads(note.read_text()) if note.exists() else {}
+        self._next_look = datetime.min.replace(tzinfo=UTC)
+
+    def look(self, now: datetime, is_caught_up: Callable[[], bool]) -> None:
+        """Tell of what has closed, where it is time to look and the tables hold all that the topics hold."""
+        if now < self._next_look or not is_caught_up():
+            return
+        self._next_look = now + timedelta(seconds=LOOK_S)
+        rows = {table.name: rows_by_day(self._lake, table) for table in EVENTS_TABLES}
+        for each in closed(rows, self._told, now):
+            self._report(each, lambda each=each: self._heard(each))  # type: ignore[misc]
+
+    def _heard(self, each: Closed) -> None:
+        self._told.setdefault(each.table.name, {})[each.day.isoformat()] = each.rows
+        aside = self._note.with_suffix(f".{os.getpid()}")
+        aside.write_text(json.dumps(self._told))
+        aside.replace(self._note)

@@ -1,0 +1,79 @@
+"""Which days are closed, and when Dagster is told."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_TABLES
+from bike_assets.stream.closing import LOOK_S, Closed, ClosingDays, closed, closes_at
+from bike_assets_tests.lake.rows import write_messages
+from bike_assets_tests.model.builders import NOON, poll
+
+DAY = NOON.date()
+CLOSES = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC) + timedelta(days=1, minutes=30)
+
+
+def found(rows: Mapping[date, int], told: dict[str, int], at: datetime) -> list[tuple[date, int]]:
+    """What is closed of `events.polls`, which has these rows."""
+    every: dict[str, dict[date | None, int]] = {table.name: {} for table in EVENTS_TABLES}
+    every[EVENTS_POLLS.name] = {day: count for day, count in rows.items()}
+    return [(each.day, each.rows) for each in closed(every, {EVENTS_POLLS.name: told}, at)]
+
+
+def test_a_day_closes_half_an_hour_after_its_end() -> None:
+    assert closes_at(DAY) == CLOSES
+    assert found({DAY: 3}, {}, CLOSES - timedelta(milliseconds=1)) == []
+    assert found({DAY: 3}, {}, CLOSES) == [(DAY, 3)]
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(3, []), (4, [(DAY, 4)]), (2, [(DAY, 2)])])
+def test_a_day_is_told_again_only_where_it_has_other_rows(rows: int, expected: list[tuple[date, int]]) -> None:
+    assert found({DAY: rows}, {DAY.isoformat(): 3}, CLOSES) == expected
+
+
+class Told:
+    """Somebody who is told, and hears at once or not at all."""
+
+    def __init__(self) -> None:
+        self.days: list[Closed] = []
+        self.is_deaf = False
+
+    def __call__(self, each: Closed, heard: Callable[[], None]) -> None:
+        self.days.append(each)
+        if not self.is_deaf:
+            heard()
+
+
+def test_nothing_is_told_while_the_topics_hold_more(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    told = Told()
+    days = ClosingDays(tmp_path, tmp_path / "note.json", told)
+    days.look(CLOSES, lambda: False)
+    assert told.days == []
+    days.look(CLOSES, lambda: True)
+    assert told.days == [Closed(EVENTS_POLLS, DAY, 1)]
+
+
+def test_later_rows_of_a_past_day_are_told_at_the_next_look(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    told = Told()
+    days = ClosingDays(tmp_path, tmp_path / "note.json", told)
+    days.look(CLOSES, lambda: True)
+    write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=NOON + timedelta(minutes=1)))
+    days.look(CLOSES + timedelta(seconds=LOOK_S - 1), lambda: True)
+    assert len(told.days) == 1
+    days.look(CLOSES + timedelta(seconds=LOOK_S), lambda: True)
+    assert told.days[1:] == [Closed(EVENTS_POLLS, DAY, 2)]
+
+
+def test_what_was_heard_is_not_told_again_after_a_restart_and_the_rest_is(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    told, note = Told(), tmp_path / "note.json"
+    told.is_deaf = True
+    ClosingDays(tmp_path, note, told).look(CLOSES, lambda: True)
+    told.is_deaf = False
+    for _ in range(2):
+        ClosingDays(tmp_path, note, told).look(CLOSES, lambda: True)
+    assert told.days == [Closed(EVENTS_POLLS, DAY, 1)] * 2

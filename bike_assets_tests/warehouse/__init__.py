@@ -1,0 +1,1 @@
+"""The warehouse: each table against hand-made cases, the real recordings, and the oracle."""
