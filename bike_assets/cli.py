@@ -2,9 +2,10 @@
 
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
 import typer
@@ -232,6 +233,29 @@ def build(
     out.print(f"Built: {', '.join(f'{step.what} {step.rows}' for step in steps if step.rows is not None)}.")
     for what in bad:
         out.print(f"[yellow]look at[/] {what}")
+
+
+@app.command()
+def export(
+    file_format: Annotated[Literal["parquet", "csv"], typer.Argument(help="What kind of files.")],
+    system: Annotated[str, typer.Argument(help="A city's system_id.")],
+    days: Annotated[str, typer.Argument(help="A local day, 2026-11-20, or a month, 2026-11.")],
+    to: Annotated[Path | None, typer.Option(help="The directory; otherwise SYSTEM/DAYS here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A city's day or month of the warehouse as files, one a table, with the data dictionary beside them.
+
+    Example: `bike export parquet oslobysykkel 2026-11`.
+    """
+    from bike_assets.exports.files import export_files
+
+    target = to or Path(system.replace(":", "_"), days)
+    files = export_files(_settings().lake, system, days, file_format, target)
+    if as_json:
+        _print_json([asdict(file) for file in files])
+        return
+    for file in files:
+        out.print(f"{escape(str(file.path))}: {file.rows} rows, {file.bytes} bytes", highlight=False, soft_wrap=True)
 
 
 @app.command()

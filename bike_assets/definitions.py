@@ -3,18 +3,20 @@
 import dagster as dg
 
 from bike_assets.defs.ingestion import assets as ingestion
-from bike_assets.defs.jobs import build_days
+from bike_assets.defs.jobs import build_days, maintain
+from bike_assets.defs.maintenance import assets as maintenance
 from bike_assets.defs.resources import resources
-from bike_assets.defs.schedules import every_morning
+from bike_assets.defs.schedules import every_morning, every_night
 from bike_assets.defs.streaming import assets as streaming
 from bike_assets.defs.streaming import checks as streaming_checks
 from bike_assets.defs.warehouse import assets as warehouse
+from bike_assets.defs.warehouse import checks as warehouse_checks
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([ingestion, streaming, warehouse], include_specs=True),
-    asset_checks=dg.load_asset_checks_from_modules([streaming_checks]),
-    jobs=[build_days],
-    schedules=[every_morning],
+    assets=dg.load_assets_from_modules([ingestion, streaming, warehouse, maintenance], include_specs=True),
+    asset_checks=dg.load_asset_checks_from_modules([streaming_checks, warehouse_checks]),
+    jobs=[build_days, maintain],
+    schedules=[every_morning, every_night],
     resources=resources(),
     # A run is a chain: one process for all its steps starts Spark's client once.
     executor=dg.in_process_executor,

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     spark_port: int = Field(15002, ge=1, le=65535, description="of the resident Spark driver, for runs")
     spark_memory: str = Field("1g", pattern=r"^\d+[mg]$", description="the heap of Spark's driver")
 
+    events_days: PositiveInt | None = Field(None, description="days that events are kept; without it, all are")
     first_day: date = Field(date(2014, 1, 1), description="the first day that the warehouse has a partition for")
 
     poll_seconds: PositiveInt = Field(60, description="s between polls, where a feed's ttl asks for no more")

@@ -50,7 +50,7 @@ def test_every_live_table_hangs_on_events() -> None:
 def test_every_asset_says_whose_it_is_where_it_belongs_and_what_it_is(key: dg.AssetKey) -> None:
     asset = GRAPH.get(key)
     assert asset.owners
-    assert asset.group_name in {"sources", "ingestion", "streaming", "warehouse"}
+    assert asset.group_name in {"sources", "ingestion", "streaming", "warehouse", "maintenance"}
     assert asset.kinds
     assert asset.description
 

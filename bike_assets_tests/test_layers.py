@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "stream": "model lake",
     "warehouse": "model lake",
     "quality": "model lake",
+    "exports": "model lake",
     "dashboard": "model lake",
     "simulator": "model",
     "settings": "model",
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "local": "model sources lake ingest stream defs definitions settings heartbeats locks services",
     "defs": "model sources lake warehouse quality heartbeats settings",
     "definitions": "defs",
-    "cli": "model lake settings logs services local",
+    "cli": "model lake exports settings logs services local",
     "__main__": "cli",
     "__init__": "",
 }

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     import duckdb
     from pyspark.sql import SparkSession
 
-SHUFFLE_PARTITIONS = "16"
-"""Of a large day; Spark joins them to fewer where the day is small."""
-
 
 class Bike(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The command line, as a process of its own.
@@ -49,26 +46,48 @@ def _sentence(stderr: str) -> str:
 
 
 class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The lake, to be read by DuckDB."""
+    """The lake: read by DuckDB, built by Spark, kept by deltalake."""
 
     path: str
+    events_days: int | None = None
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.path)
+
+    def today(self) -> date:
+        """The UTC date."""
+        return datetime.now(UTC).date()
 
     def duckdb(self) -> "duckdb.DuckDBPyConnection":
         """A connection with all tables as views, as they are now. Raises Failure where one is broken."""
         from bike_assets.lake.duck import connect
 
         try:
-            return connect(Path(self.path))
+            return connect(self.directory)
         except LakeBroken as err:
             raise dg.Failure(str(err)) from None
 
+
+    def days(self, table: Table) -> tuple[date, date]:
+        """The first and the last day that the table has; today where it has none."""
+        from bike_assets.lake.tables import rows_by_day
+
+        there = [day for day in rows_by_day(self.directory, table) if day is not None]
+        return min(there, default=self.today()), max(there, default=self.today())
+
+    def days_over(self, table: Table) -> list[date]:
+        """The days of the table to which little is added any more: all before today's UTC date."""
+        from bike_assets.lake.tables import rows_by_day
+
+        return [day for day in rows_by_day(self.directory, table) if day is not None and day < self.today()]
 
     def build(self, session: "SparkSession", table: Table, days: tuple[date, date] | None) -> int:
         """Build a table of the warehouse; how many rows it has then. Raises Failure naming what is broken."""
         from bike_assets.warehouse.build import build
 
         try:
-            return build(session, Path(self.path), table, days)
+            return build(session, self.directory, table, days)
         except LakeBroken as err:
             raise dg.Failure(str(err)) from None
 
@@ -88,7 +107,6 @@ class Spark(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         resource = LazyPySparkResource(spark_config=self._resident() or self._own())
         session: SparkSession = resource.spark_session
-        session.conf.set("spark.sql.shuffle.partitions", SHUFFLE_PARTITIONS)
         return session
 
     def _resident(self) -> dict[str, str] | None:
@@ -139,6 +157,6 @@ def resources() -> dict[str, dg.ConfigurableResource[Any]]:
     return {
         "bike": bike,
         "spark": spark,
-        "lake": Lake(path=str(settings.lake)),
+        "lake": Lake(path=str(settings.lake), events_days=settings.events_days),
         "sources": Sources(path=str(settings.sources)),
     }

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from bike_assets.defs.jobs import build_days
+from bike_assets.defs.jobs import build_days, maintain
 from bike_assets.defs.partitions import tags_of
 
 
@@ -22,3 +22,13 @@ def every_morning(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     today = context.scheduled_execution_time.date()
     first, last = today - timedelta(days=2), today - timedelta(days=1)
     return dg.RunRequest(run_key=last.isoformat(), tags=tags_of(first, last))
+
+
+every_night = dg.ScheduleDefinition(
+    name="every_night",
+    job=maintain,
+    cron_schedule="30 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="The lake's upkeep, after the days have closed and before they are built.",
+)

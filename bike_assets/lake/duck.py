@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -49,7 +50,7 @@ def connect_read_only(lake: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _view(con: duckdb.DuckDBPyConnection, table: Table, delta: DeltaTable) -> None:
-    files = delta.file_uris()
+    files = [unquote(uri) for uri in delta.file_uris()]
     if not files:
         _empty(con, table)
         return

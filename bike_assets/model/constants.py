@@ -33,3 +33,13 @@ TEST_STATION_KM = 25
 
 STALE_REPORT = timedelta(hours=24)
 """A station whose own report is older than this at an open reading: its dock's link is probably down."""
+
+USUAL_WEEKS = 4
+USUAL_WEEKS_KNOWN = 2
+"""A day's flows are compared with the mean of its weekday in so many weeks before it, where enough are complete."""
+
+UNUSUAL_TIMES = 3
+"""Flows so many times the usual, or less than the same part of them, are worth a look."""
+
+HOLE_SHARE = 0.1
+"""A system's day of whose station-hours a larger share is unknown has a hole."""

@@ -71,3 +71,7 @@ class NotBuilt(BikeAssetsError):
 
 class WrongQuery(BikeAssetsError):
     """A question that the tables cannot answer as it was put."""
+
+
+class NotExported(BikeAssetsError):
+    """The files of an export could not be written; what was there before is as it was."""

@@ -1,11 +1,15 @@
-"""What a check found."""
+"""What a check found, and the days that it looks at."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import duckdb
 
+from bike_assets.model.schema import Column, Table
+
 FIRST = 20
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +26,42 @@ class Found:
 
 
 def look(con: duckdb.DuckDBPyConnection, checked: str, bad: str) -> Found:
-    """Run a check: `checked` is the relation that was looked at, `bad` the query of what is wrong in it."""
+    """Run a check: `checked` is what was looked at, as it stands after FROM; `bad` the query of what is wrong in it."""
     count = con.sql(f"SELECT count(*) FROM {checked}").fetchall()[0][0]
     wrong = con.sql(bad)
     rows = wrong.limit(FIRST).fetchall()
     first = [{name: _plain(value) for name, value in zip(wrong.columns, row, strict=True)} for row in rows]
     bad_rows = con.sql(f"SELECT count(*) FROM ({bad})").fetchall()[0][0] if rows else 0
     return Found(count, bad_rows, first, " ".join(bad.split()))
+
+
+def of_dates(table: Table, first: date | None, last: date | None) -> str:
+    """The condition that picks a table's rows of these dates, both included: all rows where no dates are given.
+
+    It is put on the partition, so that no other files are read; on the instant in the key where there is none. A
+    table without either is small, and taken whole.
+    """
+    instants = [name for name in table.grain if table.column(name).type == "timestamp"]
+    dated = [*table.partitioned_by, *instants]
+    if first is None or last is None or not dated:
+        return "true"
+    return between(table.column(dated[0]), first, last)
+
+
+def between(column: Column, first: date, last: date) -> str:
+    """The condition that a date, or an instant's UTC date, lies between these, both included."""
+    if column.type == "date":
+        return f"{column.name} BETWEEN {literal(first)} AND {literal(last)}"
+    return f"{column.name} >= {_midnight(first)} AND {column.name} < {_midnight(last + DAY)}"
+
+
+def literal(day: date) -> str:
+    """A date in SQL; only what is a date comes into the text of a query."""
+    return f"DATE '{day:%Y-%m-%d}'"
+
+
+def _midnight(day: date) -> str:
+    return f"({literal(day)}::TIMESTAMP AT TIME ZONE 'UTC')"
 
 
 def _plain(value: Any) -> Any:

@@ -93,7 +93,8 @@ def _touched(spark: SparkSession, lake: Path) -> DataFrame:
     """Minutes with new rows. Both tables are watched: one batch's rows come into them one by one."""
 
     def minutes(path: Path, instant: str) -> DataFrame:
-        rows = spark.readStream.format("delta").load(str(path))
+        # Days that retention removes are no news: their minutes stay as they were.
+        rows = spark.readStream.format("delta").option("ignoreDeletes", "true").load(str(path))
         return rows.select("system_id", F.date_trunc("minute", instant).alias("minute"))
 
     return minutes(table_path(lake, EVENTS_STATION_STATUS), "observed_at").unionByName(

@@ -49,6 +49,9 @@ DAY = timedelta(days=1)
 TRIES = 6
 """How often a write is tried that another run's write to the same table got in the way of."""
 
+EVENTS_A_TASK = 400_000
+"""Of these a task of a shuffle has its share: 35 tasks for all the world's systems in a day."""
+
 Days = tuple[date, date]
 """The first and the last of a range of days, both included."""
 
@@ -61,12 +64,18 @@ def build(spark: SparkSession, lake: Path, table: Table, days: Days | None) -> i
     """
     for each in (*EVENTS_TABLES, *WAREHOUSE_TABLES):
         ensure_table(lake, each)
+    spark.conf.set("spark.sql.shuffle.partitions", str(_shuffle_partitions(lake, days)))
     try:
         rows = _COMPUTED[table.name](_Lake(spark, lake), days)
         _replace(rows, lake, table, days)
     except PySparkException as err:
         raise LakeBroken(f"{table.name} could not be built: {_reason(err)}") from None
     return row_count(lake, table, days if table.partitioned_by else None)
+
+
+def _shuffle_partitions(lake: Path, days: Days | None) -> int:
+    """As many as the days' events need, so that a small city's day does not wait for empty tasks."""
+    return 2 + row_count(lake, EVENTS_STATION_STATUS, days) // EVENTS_A_TASK
 
 
 class _Lake:

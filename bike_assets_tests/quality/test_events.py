@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from bike_assets.quality.events import chain_is_unbroken, rows_are_accounted_for
 from bike_assets.quality.found import Found
 from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.model.builders import NOON, poll, rejection, station_status
+
+MONDAY, DAY = NOON.date(), timedelta(days=1)
+
 
 # rows_are_accounted_for
 
@@ -51,6 +54,15 @@ def test_a_poll_whose_rows_do_not_add_up_is_found(tmp_path: Path, counts: dict[s
     assert [row[0] for row in ask(tmp_path, found.query).rows] == ["oslo"]
 
 
+def test_of_some_dates_only_their_polls_are_looked_at(tmp_path: Path) -> None:
+    bad = {"rows_accepted": 2, "rows_rejected": 1}
+    write_messages(tmp_path, EVENTS_POLLS, poll(), poll(fetched_at=NOON + DAY, **bad), poll(fetched_at=NOON + 2 * DAY))
+    write_messages(tmp_path, EVENTS_REJECTIONS, rejection(fetched_at=NOON + 2 * DAY))
+    found = [rows_are_accounted_for(connect(tmp_path), MONDAY + n * DAY, MONDAY + n * DAY) for n in range(4)]
+    assert [(each.checked, each.bad) for each in found] == [(1, 0), (1, 1), (1, 1), (0, 0)]
+    assert len(ask(tmp_path, found[1].query).rows) == 1
+
+
 # chain_is_unbroken
 
 
@@ -65,6 +77,10 @@ def gone(minutes: int, **given: Any) -> StationStatus:
 
 
 SAID = {"bikes_before": 5, "docks_before": 10, "state_before": State.AVAILABLE}
+
+
+def counts(found: Found) -> tuple[int, int]:
+    return found.checked, found.bad
 
 
 def chain(lake: Path, *events: StationStatus) -> Found:
@@ -114,3 +130,65 @@ def test_a_station_may_be_new_again_only_after_a_day_without_it(tmp_path: Path, 
                            bikes_before=None, docks_before=None, state_before=None)
     first = after(0, bikes_before=None, docks_before=None, state_before=None)
     assert chain(tmp_path, first, again).bad == bad
+
+
+# chain_is_unbroken, of some dates
+
+
+def chain_of_day(lake: Path, day: date, *events: StationStatus) -> Found:
+    """What is found in one day, which by its query is found as well."""
+    write_messages(lake, EVENTS_STATION_STATUS, *events)
+    found = chain_is_unbroken(connect(lake), day, day)
+    assert len(ask(lake, found.query).rows) == found.bad
+    return found
+
+
+def minutes(days: int) -> int:
+    return days * 24 * 60
+
+
+@pytest.mark.parametrize("days", [1, 2, 300])
+def test_a_days_first_event_follows_the_last_before_it_however_long_ago(tmp_path: Path, days: int) -> None:
+    following = after(minutes(days), **SAID), after(minutes(days) + 1, **SAID)
+    earlier = after(-1, bikes_available=4, docks_available=11), station_status(**SAID | {"bikes_before": 4})
+    assert counts(chain_of_day(tmp_path, MONDAY + days * DAY, *earlier, *following)) == (2, 0)
+
+
+@pytest.mark.parametrize("days", [1, 2, 300])
+@pytest.mark.parametrize("wrong", [{"bikes_before": 4}, {"state_before": None}])
+def test_a_days_first_event_that_says_something_else_is_found(
+    tmp_path: Path, days: int, wrong: dict[str, Any]
+) -> None:
+    following = after(minutes(days), **SAID | wrong), after(minutes(days) + 1, **SAID)
+    found = chain_of_day(tmp_path, MONDAY + days * DAY, station_status(), *following, station_status(station_id="2"))
+    assert counts(found) == (2, 1)
+    assert found.first_bad[0]["bikes_said"] == 5
+
+
+def test_a_days_first_event_that_knows_of_one_that_never_was_is_found(tmp_path: Path) -> None:
+    assert counts(chain_of_day(tmp_path, MONDAY, station_status(**SAID))) == (1, 1)
+
+
+def test_a_station_that_is_new_in_the_day_is_no_break(tmp_path: Path) -> None:
+    other = station_status(station_id="2", observed_at=NOON - DAY)
+    assert counts(chain_of_day(tmp_path, MONDAY, other, station_status())) == (1, 0)
+
+
+@pytest.mark.parametrize("days", [1, 2])
+def test_an_absence_over_midnight_is_no_break_and_no_memory(tmp_path: Path, days: int) -> None:
+    day, absent = MONDAY + days * DAY, (station_status(), gone(1, **SAID))
+    back = after(minutes(days) - 60)
+    assert counts(chain_of_day(tmp_path / "back", day, *absent, back)) == (1, 0)
+    assert counts(chain_of_day(tmp_path / "gone", day, *absent, gone(minutes(days) - 60), back)) == (2, 0)
+    remembers = after(minutes(days) - 60, **SAID)
+    assert counts(chain_of_day(tmp_path / "remembers", day, *absent, remembers)) == (1, 1)
+
+
+def test_a_station_that_is_new_again_within_24_hours_over_midnight_is_found(tmp_path: Path) -> None:
+    assert chain_of_day(tmp_path / "day", MONDAY + DAY, station_status(), after(minutes(1))).bad == 1
+    assert chain_of_day(tmp_path / "more", MONDAY + DAY, station_status(), after(minutes(1) + 1)).bad == 0
+
+
+def test_the_breaks_of_other_days_are_not_looked_at(tmp_path: Path) -> None:
+    broken = station_status(), after(1), after(minutes(1), **SAID), after(minutes(2), bikes_before=9)
+    assert counts(chain_of_day(tmp_path, MONDAY + DAY, *broken)) == (1, 0)

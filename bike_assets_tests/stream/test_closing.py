@@ -18,7 +18,7 @@ CLOSES = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC) + timedelta(days=1, 
 def found(rows: Mapping[date, int], told: dict[str, int], at: datetime) -> list[tuple[date, int]]:
     """What is closed of `events.polls`, which has these rows."""
     every: dict[str, dict[date | None, int]] = {table.name: {} for table in EVENTS_TABLES}
-    every[EVENTS_POLLS.name] = {day: count for day, count in rows.items()}
+    every[EVENTS_POLLS.name].update(rows.items())
     return [(each.day, each.rows) for each in closed(every, {EVENTS_POLLS.name: told}, at)]
 
 

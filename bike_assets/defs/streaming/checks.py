@@ -5,7 +5,7 @@ import dagster as dg
 from bike_assets.defs.found import check_result
 from bike_assets.defs.resources import Lake
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
 
 
 @dg.asset_check(asset=list(EVENTS_POLLS.path))
@@ -36,4 +36,4 @@ def _keys_are_unique(table: Table) -> dg.AssetChecksDefinition:
     return keys_are_unique
 
 
-keys_are_unique = [_keys_are_unique(table) for table in TABLES]
+keys_are_unique = [_keys_are_unique(table) for table in EVENTS_TABLES + LIVE_TABLES]

@@ -1,0 +1,1 @@
+"""The warehouse taken elsewhere: files that need nothing of this project to be read."""

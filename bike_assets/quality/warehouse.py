@@ -1,0 +1,272 @@
+"""What must hold of `warehouse.*`, and what of it is worth a look.
+
+A rule looks at the rows of the dates `first` to `last`, both included: UTC dates where its table is one of hours, local
+dates where it is one of days.
+"""
+
+from datetime import date
+
+import duckdb
+
+from bike_assets.model.constants import HOLE_SHARE, UNUSUAL_TIMES, USUAL_WEEKS, USUAL_WEEKS_KNOWN
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import EVENTS_POLLS, LIVE_SYSTEM_MINUTE
+from bike_assets.model.warehouse import FACT_STATION_DAY, FACT_STATION_HOUR, FACT_SYSTEM_DAY
+from bike_assets.quality.found import DAY, Found, between, look, of_dates
+
+_SLACK = 0.01
+"""How far two sums of seconds may be apart."""
+
+_LEAST_HOURS = 23
+"""Of the shortest day."""
+
+_SECONDS = ("seconds_empty", "seconds_full", "seconds_available", "seconds_closed", "seconds_unknown")
+_SUMS = ("departures", "arrivals", "bulk_out", "bulk_in", *_SECONDS, "times_empty", "times_full", "polls")
+_SUM_UP = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
+
+
+def hours_add_up(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """Empty, full, available, closed and unknown are 3,600 s in every station-hour, and none of them is negative."""
+    hours = f"warehouse.fact_station_hour WHERE {of_dates(FACT_STATION_HOUR, first, last)}"
+    holds = " AND ".join([f"abs({' + '.join(_SECONDS)} - 3600) <= {_SLACK}", *(f"{name} >= 0" for name in _SECONDS)])
+    return look(
+        con,
+        hours,
+        f"""
+        SELECT system_id, station_id, hour_start, {', '.join(_SECONDS)}
+        FROM {hours} AND NOT coalesce({holds}, false)
+        ORDER BY hour_start, system_id, station_id
+        """,
+    )
+
+
+def days_add_up(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """A station's complete day is the sum of its hours; one with the hours of a day has a row."""
+    utc_date, local_date = (FACT_STATION_HOUR.column(name) for name in ("utc_date", "local_date"))
+    hours = f"""
+        SELECT system_id, station_id, local_date, {_SUM_UP}, count(*) >= {_LEAST_HOURS} AS is_whole
+        FROM warehouse.fact_station_hour
+        WHERE {between(utc_date, first - DAY, last + DAY)} AND {between(local_date, first, last)}
+        GROUP BY ALL"""
+    return _add_up(con, FACT_STATION_DAY, hours, first, last)
+
+
+def system_days_add_up(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """A system's complete day is the sum of its stations' days; one with a complete station has a row."""
+    stations = f"""
+        SELECT system_id, local_date, {_SUM_UP}, count(*) AS stations, bool_or(is_complete) AS is_whole
+        FROM warehouse.fact_station_day
+        WHERE {of_dates(FACT_STATION_DAY, first, last)}
+        GROUP BY ALL"""
+    return _add_up(con, FACT_SYSTEM_DAY, stations, first, last)
+
+
+def _add_up(con: duckdb.DuckDBPyConnection, table: Table, parts: str, first: date, last: date) -> Found:
+    """Whether each complete day of the table is what `parts` make of it.
+
+    `parts` is a query with the same key, and with `is_whole`: whether there must be a day. `differs` names what is not
+    the same: what the table says, and what its parts say.
+    """
+    days, keys = f"{table.name} WHERE {of_dates(table, first, last)}", ", ".join(table.grain)
+    sums = [*_SUMS, *(["stations"] if table is FACT_SYSTEM_DAY else [])]
+    differs = ", ".join(
+        f"CASE WHEN (days.{name} IS NULL) <> (parts.{name} IS NULL) OR abs(days.{name} - parts.{name}) > {_SLACK} "
+        f"THEN concat_ws(' ', '{name}', coalesce(days.{name}::VARCHAR, 'null'), 'of', "
+        f"coalesce(parts.{name}::VARCHAR, 'null')) END"
+        for name in sums
+    )
+    return look(
+        con,
+        days,
+        f"""
+        SELECT * FROM (
+            SELECT {keys}, CASE WHEN is_complete IS NULL THEN 'it is not there' ELSE concat_ws(', ', {differs}) END
+                   AS differs
+            FROM (FROM {days}) AS days FULL JOIN ({parts}) AS parts USING ({keys})
+            WHERE coalesce(is_complete, is_whole))
+        WHERE differs <> '' ORDER BY ALL
+        """,
+    )
+
+
+def every_fact_has_its_dimension(con: duckdb.DuckDBPyConnection, table: Table, first: date, last: date) -> Found:
+    """The fact's system, its dates and its station's description stand in their dimensions.
+
+    The description is of that very station, and held when the hour began.
+    """
+    facts, dates = f"{table.name} WHERE {of_dates(table, first, last)}", _dates(table)
+    joins = [f"LEFT JOIN warehouse.dim_date AS of_{name} ON of_{name}.date = facts.{name}" for name in dates]
+    wrong = ["CASE WHEN systems.system_id IS NULL THEN 'no system' END",
+             *(f"CASE WHEN of_{name}.date IS NULL THEN 'no {name}' END" for name in dates)]  # fmt: skip
+    if any(column.name == "station_key" for column in table.columns):
+        joins.append("LEFT JOIN warehouse.dim_station AS stations ON stations.station_key = facts.station_key")
+        wrong.append(_wrong_station(table))
+    keys = ", ".join(f"facts.{name}" for name in table.grain)
+    return look(
+        con,
+        facts,
+        f"""
+        SELECT * FROM (
+            SELECT {keys}, concat_ws(', ', {', '.join(wrong)}) AS wrong
+            FROM (FROM {facts}) AS facts
+            LEFT JOIN warehouse.dim_system AS systems ON systems.system_id = facts.system_id
+            {' '.join(joins)})
+        WHERE wrong <> '' ORDER BY ALL
+        """,
+    )
+
+
+def _dates(table: Table) -> list[str]:
+    return [column.name for column in table.columns if column.type == "date"]
+
+
+def _wrong_station(table: Table) -> str:
+    held = "stations.valid_from <= hour_start AND coalesce(hour_start < stations.valid_to, true)"
+    when = f"WHEN NOT ({held}) THEN 'a description that did not hold' " if "hour_start" in table.grain else ""
+    same = "stations.system_id = facts.system_id AND stations.station_id = facts.station_id"
+    return (
+        "CASE WHEN stations.station_key IS NULL THEN 'no station' "
+        f"WHEN NOT ({same}) THEN 'another station' {when}END"
+    )
+
+
+def _good_hours(first: date, last: date) -> str:
+    """The UTC hours in which a system has good polls: how many, and what these tell of its stations."""
+    return f"""
+        SELECT system_id, date_trunc('hour', fetched_at) AS hour_start, count(*) AS good_polls,
+               max(stations) AS stations_told, sum(stations) AS readings_told
+        FROM events.polls
+        WHERE {of_dates(EVENTS_POLLS, first, last)}
+          AND feed = 'station_status' AND outcome IN ('ok', 'not_modified')
+        GROUP BY ALL"""
+
+
+def polls_match_station_hours(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """What the good polls of an hour showed, its station-hours count: no station more, none less.
+
+    Together they count as many readings as the polls had stations; as many stations were seen as one poll showed, or
+    more; and none was seen in more polls than there were.
+    """
+    hours = f"""
+        SELECT system_id, hour_start, coalesce(good_polls, 0) AS good_polls, coalesce(polls_most, 0) AS polls_most,
+               coalesce(stations_told, 0) AS stations_told, coalesce(stations_seen, 0) AS stations_seen,
+               coalesce(readings_told, 0) AS readings_told, coalesce(readings_seen, 0) AS readings_seen
+        FROM ({_good_hours(first, last)})
+        FULL JOIN (SELECT system_id, hour_start, max(polls) AS polls_most, count_if(polls > 0) AS stations_seen,
+                          sum(polls) AS readings_seen
+                   FROM warehouse.fact_station_hour
+                   WHERE {of_dates(FACT_STATION_HOUR, first, last)} GROUP BY ALL)
+             USING (system_id, hour_start)"""
+    return look(
+        con,
+        f"({hours})",
+        f"""
+        SELECT * FROM ({hours})
+        WHERE polls_most > good_polls OR stations_told > stations_seen OR readings_told <> readings_seen
+        ORDER BY hour_start, system_id
+        """,
+    )
+
+
+def levels_fit_capacity(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """Stations with more bikes, or bikes and docks together, than they have places, over these UTC dates.
+
+    GBFS allows it (a basket of bikes beside the docks), and many capacities are out of date: worth a look, no more. A
+    station without a capacity is not looked at.
+    """
+    levels = f"""
+        SELECT hours.system_id, hours.station_id, stations.name, stations.capacity,
+               max(bikes_max) AS bikes_max, max(bikes_mean + docks_mean) AS bikes_and_docks
+        FROM warehouse.fact_station_hour AS hours JOIN warehouse.dim_station AS stations USING (station_key)
+        WHERE {of_dates(FACT_STATION_HOUR, first, last)} AND stations.capacity IS NOT NULL
+        GROUP BY ALL"""
+    return look(
+        con,
+        f"({levels})",
+        f"""
+        SELECT * FROM ({levels})
+        WHERE bikes_max > capacity OR bikes_and_docks > capacity + {_SLACK}
+        ORDER BY greatest(bikes_max, bikes_and_docks) - capacity DESC, system_id, station_id
+        """,
+    )
+
+
+def stream_equals_batch(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """A system's departures and arrivals of a UTC hour are the same by the stream's minutes and the batch's hours.
+
+    Where a good poll showed stations, both have them; without a good poll the stream has nothing.
+    """
+    flows = "sum(departures) AS departures, sum(arrivals) AS arrivals"
+    hours = f"""
+        SELECT system_id, hour_start, coalesce(good_polls, 0) AS good_polls,
+               coalesce(stations_told, 0) AS stations_told,
+               stream.departures AS departures_stream, batch.departures AS departures_batch,
+               stream.arrivals AS arrivals_stream, batch.arrivals AS arrivals_batch
+        FROM ({_good_hours(first, last)})
+        FULL JOIN (SELECT system_id, date_trunc('hour', minute) AS hour_start, {flows}
+                   FROM live.system_minute
+                   WHERE {of_dates(LIVE_SYSTEM_MINUTE, first, last)} GROUP BY ALL) AS stream
+             USING (system_id, hour_start)
+        FULL JOIN (SELECT system_id, hour_start, {flows}
+                   FROM warehouse.fact_station_hour
+                   WHERE {of_dates(FACT_STATION_HOUR, first, last)} GROUP BY ALL) AS batch
+             USING (system_id, hour_start)"""
+    return look(
+        con,
+        f"({hours})",
+        f"""
+        SELECT * FROM ({hours})
+        WHERE coalesce(departures_stream, 0) <> coalesce(departures_batch, 0)
+           OR coalesce(arrivals_stream, 0) <> coalesce(arrivals_batch, 0)
+           OR (good_polls > 0) <> (departures_stream IS NOT NULL)
+           OR (stations_told > 0 AND departures_batch IS NULL)
+        ORDER BY hour_start, system_id
+        """,
+    )
+
+
+def looks_like_last_weeks(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """Days on which a system has far fewer or far more departures and arrivals than on the weekday in weeks before.
+
+    A day that is not complete yet is not looked at, nor one of a system that has too few complete days to tell; one
+    that is not there at all, of a system that has them, has none.
+    """
+    weeks = [7 * week for week in range(1, USUAL_WEEKS + 1)]
+    before = between(FACT_SYSTEM_DAY.column("local_date"), first - weeks[-1] * DAY, last - weeks[0] * DAY)
+    days = f"""
+        SELECT system_id, local_date, coalesce(days.flows, 0) AS flows, usual, weeks
+        FROM (SELECT system_id, later AS local_date, avg(flows) AS usual, count(*) AS weeks
+              FROM (SELECT system_id, departures + arrivals AS flows, local_date + unnest({weeks}) AS later
+                    FROM warehouse.fact_system_day WHERE {before} AND is_complete)
+              GROUP BY ALL HAVING count(*) >= {USUAL_WEEKS_KNOWN})
+        LEFT JOIN (SELECT system_id, local_date, departures + arrivals AS flows, is_complete
+                   FROM warehouse.fact_system_day WHERE {of_dates(FACT_SYSTEM_DAY, first, last)}) AS days
+             USING (system_id, local_date)
+        WHERE {between(FACT_SYSTEM_DAY.column("local_date"), first, last)} AND is_complete IS DISTINCT FROM false"""
+    return look(
+        con,
+        f"({days})",
+        f"""
+        SELECT * REPLACE (round(usual, 1) AS usual) FROM ({days}) AS days
+        WHERE flows * {UNUSUAL_TIMES} < days.usual OR flows > days.usual * {UNUSUAL_TIMES}
+        ORDER BY local_date, system_id
+        """,
+    )
+
+
+def hole_in_the_day(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """Days of which much is unknown: so many `hours_unknown` of a station in the mean, such a `share_unknown` of all.
+
+    A day of which nothing at all is known, a day and more after the last poll, has no row and is not found here.
+    """
+    days = f"warehouse.fact_system_day WHERE {of_dates(FACT_SYSTEM_DAY, first, last)}"
+    return look(
+        con,
+        days,
+        f"""
+        SELECT system_id, local_date, stations, round(seconds_unknown / 3600 / stations, 1) AS hours_unknown,
+               round(seconds_unknown / ({' + '.join(_SECONDS)}), 3) AS share_unknown
+        FROM {days} AND seconds_unknown > {HOLE_SHARE} * ({' + '.join(_SECONDS)})
+        ORDER BY share_unknown DESC, local_date, system_id
+        """,
+    )
