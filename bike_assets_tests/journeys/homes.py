@@ -18,7 +18,7 @@ from bike_assets_tests.conftest import HOME, free_ports
 
 PORTS = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "PAGE_PORT", "DAGSTER_PORT", "SIMULATOR_PORT", "SPARK_PORT")
 BIKE = (sys.executable, "-m", "bike_assets")
-COMMAND_S = 150.0
+COMMAND_S = 280.0
 
 
 class Home:

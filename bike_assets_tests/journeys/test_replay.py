@@ -1,15 +1,18 @@
 """Recordings through the whole path with nothing running, held against the oracle row for row."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bike_assets_tests.journeys.homes import Home
+from bike_assets.model.warehouse import WAREHOUSE_TABLES
+from bike_assets_tests.journeys.homes import Home, is_one_sentence
 from bike_assets_tests.journeys.tables import TOLD, Row, Told, expected, first_difference, found
 from bike_assets_tests.oracle.events import Line, read_lines
 from bike_assets_tests.oracle.made import CITIES, MADE, Station, instant, write
+from bike_assets_tests.oracle.warehouse import FIGURES, fact_station_hour
 
 RECORDINGS = Path(__file__).parents[2] / "bike_assets" / "data" / "recordings"
 REAL = sorted(RECORDINGS.glob("*.jsonl.xz"))
@@ -107,3 +110,68 @@ def test_no_library_says_anything_beside_the_answer(journey: Journey) -> None:
     for words in (("replay", REAL[0]), ("sql", "FROM live.system_minute LIMIT 1")):
         done = journey.home.bike(*words)
         assert (done.returncode, done.stderr.strip()) == (0, ""), words
+
+
+BUILT = "2024-03-27", "2024-12-01"
+"""All that was made by hand, and Oslo's day: in one run."""
+
+
+@pytest.fixture(scope="module")
+def built(journey: Journey) -> list[dict[str, Any]]:
+    """The warehouse of these days; what each step of the run said."""
+    steps: list[dict[str, Any]] = journey.home.answer("build", *BUILT)
+    return steps
+
+
+def test_a_build_makes_every_table_and_its_checks_hold(built: list[dict[str, Any]]) -> None:
+    rows = {step["what"]: step["rows"] for step in built if step["rows"] is not None}
+    assert set(rows) == {table.name for table in WAREHOUSE_TABLES}
+    assert all(rows[table.name] for table in WAREHOUSE_TABLES if not table.may_be_empty)
+    wrong = {step["what"].split(": ")[1] for step in built if step["passed"] is False}
+    assert wrong <= {"levels_fit_capacity", "hole_in_the_day", "looks_like_last_weeks"}, "these only warn"
+    assert len([step for step in built if step["passed"]]) > 20
+
+
+def test_the_hours_equal_an_independent_reading_of_the_recordings(
+    journey: Journey, built: list[dict[str, Any]]
+) -> None:
+    grain = ("system_id", "station_id", "hour_start")
+    zones = dict.fromkeys({line["system_id"] for line in journey.lines} | shared_systems(journey), "UTC")
+    wanted = {tuple(row[name] for name in grain): row for row in fact_station_hour(journey.lines, zones)
+              if BUILT[0] <= row["utc_date"].isoformat() <= BUILT[1]}
+    found = {(row["system_id"], row["station_id"], datetime.fromisoformat(row["hour_start"])): row
+             for row in journey.home.rows("FROM warehouse.fact_station_hour")}
+    assert found.keys() == wanted.keys()
+    assert len(wanted) > 10_000
+    wrong = [key for key, row in wanted.items() for name in FIGURES
+             if found[key][name] != (pytest.approx(row[name], abs=1e-6) if row[name] is not None else None)]
+    assert wrong == []
+
+
+def shared_systems(journey: Journey) -> set[str]:
+    """The systems of answers with all contracts, which no line names."""
+    return {row["system_id"] for row in journey.home.rows("SELECT DISTINCT system_id FROM events.polls")}
+
+
+def test_a_day_can_be_built_again_and_one_without_data_is_empty(journey: Journey, built: list[dict[str, Any]]) -> None:
+    totals = """SELECT count(*) AS rows, sum(departures) AS departures, sum(hash(station_id, hour_start, polls)) AS all_
+                FROM warehouse.fact_station_hour"""
+    before = journey.home.rows(totals)
+    again = journey.home.answer("build", "2024-12-01")
+    assert journey.home.rows(totals) == before
+    empty = journey.home.answer("build", "2020-05-05")
+    rows = {step["what"]: step["rows"] for step in empty if step["rows"] is not None}
+    assert rows["warehouse.fact_station_hour"] == rows["warehouse.fact_system_day"] == 0
+    assert again
+    assert journey.home.rows(totals) == before
+
+
+@pytest.mark.parametrize(("days", "said"), [
+    (["1999-01-01"], "There is no day 1999-01-01: they are 2014-01-01 to "), (["monday"], "monday is no day"),
+    (["2024-12-01", "2024-11-30"], "2024-11-30 lies before 2024-12-01"),
+], ids=lambda value: value[0] if isinstance(value, list) else "")
+def test_a_wrong_day_is_told_with_those_that_there_are(journey: Journey, days: list[str], said: str) -> None:
+    done = journey.home.bike("build", *days)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert is_one_sentence(done.stderr), done.stderr
