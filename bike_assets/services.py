@@ -5,7 +5,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bike_assets.heartbeats import heartbeat
 from bike_assets.locks import held, is_held
+from bike_assets.model.errors import BrokerUnavailable
 from bike_assets.reporting import Reported, Reporter
 from bike_assets.settings import Settings
 
@@ -121,7 +122,7 @@ def is_stream_up(settings: Settings) -> bool:
 def run_stream(settings: Settings, spark: "SparkHome") -> None:
     """Carry the topics into the tables until told to stop."""
     from bike_assets.stream.closing import ClosingDays
-    from bike_assets.stream.offsets import end_offsets, lag
+    from bike_assets.stream.offsets import end_offsets
     from bike_assets.stream.progress import EVENTS
     from bike_assets.stream.service import run_stream as run
 
@@ -132,8 +133,9 @@ def run_stream(settings: Settings, spark: "SparkHome") -> None:
 
     def beat(details: Mapping[str, Any]) -> None:
         reported(details)
-        offsets = details["queries"][EVENTS].get("offsets", {})
-        days.look(datetime.now(UTC), lambda: lag(offsets, end_offsets(settings.bootstrap_servers)) == 0)
+        done = details["queries"][EVENTS].get("offsets") or {}
+        with suppress(BrokerUnavailable):  # then nothing is polled either, and it is looked again in a moment
+            days.look(datetime.now(UTC), done, lambda: end_offsets(settings.bootstrap_servers))
 
     plan = replace(stream_plan(settings, spark), serving=serving(settings))
     with stream_lock(settings):

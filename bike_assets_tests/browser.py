@@ -16,11 +16,10 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # The map needs WebGL 2, which a machine without a graphics card draws in software.
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
 )
+# The map needs WebGL 2, which a machine without a graphics card draws in software.
+_DRAWS = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+_DRAWS_NO_MAP = ("--disable-gpu", "--disable-3d-apis")
 
 
 def find_chromium() -> str:
@@ -35,10 +34,14 @@ def find_chromium() -> str:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium that starts no requests of its own."""
+def chromium(*, draws_map: bool = True) -> Iterator[Browser]:
+    """A headless Chromium that starts no requests of its own.
+
+    One that draws no map leaves its core to others: lists, search and what the page remembers are the same.
+    """
+    arguments = [*_ARGUMENTS, *(_DRAWS if draws_map else _DRAWS_NO_MAP)]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(_ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
         try:
             yield browser
         finally:

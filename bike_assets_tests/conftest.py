@@ -12,9 +12,20 @@ from bike_assets.local.broker import HOST, LocalBroker
 from bike_assets.local.jars import Jars, ensure_jars
 from bike_assets.local.java import java_home
 
+WHOLE_MACHINE = {"test_kills.py", "test_demo.py", "test_replay.py", "test_by_hand.py", "test_sentences.py"}
+"""Tests that start brokers, Sparks and services as a user would: one after the other, or they wait for each other."""
+
 CHECKOUT = Path(__file__).parents[1]
 HOME = Path(os.environ.get("BIKE_TEST_HOME", CHECKOUT / "var")).absolute()
 """Holds the jars, so that they are fetched once; nothing else is kept there."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests share its fixtures, and so a worker; those that take the whole machine share one."""
+    for item in items:
+        group = "the whole machine" if item.path.name in WHOLE_MACHINE else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path.name not in WHOLE_MACHINE)  # the longest first
 
 
 def free_ports(count: int) -> list[int]:

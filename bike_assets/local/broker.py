@@ -155,6 +155,7 @@ def ensure_topics(bootstrap: str, partitions: int, timeout_s: float = 30) -> int
         new = [NewTopic(t.name, count, config=t.config) for t in TOPICS if t.name not in existing]
         for made in (admin.create_topics(new, operation_timeout=timeout_s) if new else {}).values():
             made.result(timeout_s)
+        _wait_until_known(admin, [topic.topic for topic in new], time.monotonic() + timeout_s)
     except KafkaException as err:
         # Another process made it in the same moment: look again.
         if err.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
@@ -163,6 +164,14 @@ def ensure_topics(bootstrap: str, partitions: int, timeout_s: float = 30) -> int
             f"Kafka at {bootstrap} did not make the topics: {err.args[0].str()}."
         ) from None
     return count
+
+
+def _wait_until_known(admin: "AdminClient", names: list[str], ends: float) -> None:
+    """Return once the cluster tells of the topics that it has made: its metadata follow a moment later."""
+    while not set(names) <= admin.list_topics(timeout=10).topics.keys():
+        if time.monotonic() > ends:
+            raise BrokerUnavailable(f"Kafka does not tell of the topics that it made: {', '.join(names)}.")
+        time.sleep(0.05)
 
 
 class LocalBroker:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from bike_assets.lake.tables import rows_by_day
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_TABLES
+from bike_assets.stream.offsets import Offsets, lag
 
 CLOSES_AFTER = timedelta(minutes=30)
 LOOK_S = 60.0
@@ -59,14 +60,24 @@ class ClosingDays:
         self._report = report
         self._told: Rows = json.loads(note.read_text()) if note.exists() else {}
         self._next_look = datetime.min.replace(tzinfo=UTC)
+        self._noted: tuple[datetime, Offsets] | None = None
 
-    def look(self, now: datetime, is_caught_up: Callable[[], bool]) -> None:
-        """Tell of what has closed, where it is time to look and the tables hold all that the topics hold."""
-        if now < self._next_look or not is_caught_up():
+    def look(self, now: datetime, done: Offsets, ends: Callable[[], Offsets]) -> None:
+        """Tell of what had closed when the topics' ends were last noted, once the tables hold all up to these.
+
+        `done`: how far the tables are; `ends` asks for the topics' ends as they are now.
+        """
+        if now < self._next_look:
             return
+        if self._noted is None:
+            self._noted = now, ends()
+        noted_at, wanted = self._noted
+        if lag(done, wanted) > 0:
+            return
+        self._noted = None
         self._next_look = now + timedelta(seconds=LOOK_S)
         rows = {table.name: rows_by_day(self._lake, table) for table in EVENTS_TABLES}
-        for each in closed(rows, self._told, now):
+        for each in closed(rows, self._told, noted_at):
             self._report(each, lambda each=each: self._heard(each))  # type: ignore[misc]
 
     def _heard(self, each: Closed) -> None:

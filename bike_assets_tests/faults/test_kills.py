@@ -164,7 +164,7 @@ class Disturbed:
         chance = random.Random(SEED + 2)
         while not self.is_over.is_set():
             process = self.home.start("run", "stream")
-            if chance.random() < 0.6:  # at work, else while it starts
+            if chance.random() < 0.5:  # at work, else while it starts
                 self._wait_for_stream(process.pid)
                 self._wait(chance.uniform(0, 2.5))
             else:

@@ -19,6 +19,7 @@ from bike_assets.local.jars import Jars
 from bike_assets.model.errors import AlreadyRunning, BrokerUnavailable, ServiceNotReady, WrongSettings
 from bike_assets.model.topics import STATION_STATE, STATION_STATUS, TOPICS
 from bike_assets_tests.conftest import free_ports
+from bike_assets_tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -85,6 +86,7 @@ def test_topics_that_exist_keep_their_partitions_and_a_missing_one_gets_as_many(
     ensure_topics(fresh_broker, partitions=3)
     admin = AdminClient({"bootstrap.servers": fresh_broker})
     admin.delete_topics([STATION_STATE.name])[STATION_STATE.name].result(30)
+    wait_until(lambda: STATION_STATE.name not in partitions_of(fresh_broker))
     assert ensure_topics(fresh_broker, partitions=7) == 3
     assert partitions_of(fresh_broker)[STATION_STATE.name] == 3
 
@@ -101,6 +103,7 @@ def test_topics_of_different_sizes_are_refused(own_broker: LocalBroker) -> None:
     ensure_topics(own_broker.bootstrap, partitions=1)
     admin = AdminClient({"bootstrap.servers": own_broker.bootstrap})
     admin.create_partitions([NewPartitions(STATION_STATE.name, 2)])[STATION_STATE.name].result(30)
+    wait_until(lambda: partitions_of(own_broker.bootstrap)[STATION_STATE.name] == 2)
     with pytest.raises(WrongSettings, match=r"same number of partitions.*'station_state': 2"):
         ensure_topics(own_broker.bootstrap, partitions=1)
 

@@ -46,13 +46,17 @@ class Told:
             heard()
 
 
-def test_nothing_is_told_while_the_topics_hold_more(tmp_path: Path) -> None:
+ENDS = {"polls": {"0": 7}}
+LATER = {"polls": {"0": 9}}
+
+
+def test_a_day_waits_for_what_its_topics_held_and_not_for_what_came_after(tmp_path: Path) -> None:
     write_messages(tmp_path, EVENTS_POLLS, poll())
     told = Told()
     days = ClosingDays(tmp_path, tmp_path / "note.json", told)
-    days.look(CLOSES, lambda: False)
+    days.look(CLOSES, {}, lambda: ENDS)
     assert told.days == []
-    days.look(CLOSES, lambda: True)
+    days.look(CLOSES + timedelta(minutes=5), ENDS, lambda: LATER)
     assert told.days == [Closed(EVENTS_POLLS, DAY, 1)]
 
 
@@ -60,11 +64,11 @@ def test_later_rows_of_a_past_day_are_told_at_the_next_look(tmp_path: Path) -> N
     write_messages(tmp_path, EVENTS_POLLS, poll())
     told = Told()
     days = ClosingDays(tmp_path, tmp_path / "note.json", told)
-    days.look(CLOSES, lambda: True)
+    days.look(CLOSES, ENDS, lambda: ENDS)
     write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=NOON + timedelta(minutes=1)))
-    days.look(CLOSES + timedelta(seconds=LOOK_S - 1), lambda: True)
+    days.look(CLOSES + timedelta(seconds=LOOK_S - 1), ENDS, lambda: ENDS)
     assert len(told.days) == 1
-    days.look(CLOSES + timedelta(seconds=LOOK_S), lambda: True)
+    days.look(CLOSES + timedelta(seconds=LOOK_S), ENDS, lambda: ENDS)
     assert told.days[1:] == [Closed(EVENTS_POLLS, DAY, 2)]
 
 
@@ -72,8 +76,8 @@ def test_what_was_heard_is_not_told_again_after_a_restart_and_the_rest_is(tmp_pa
     write_messages(tmp_path, EVENTS_POLLS, poll())
     told, note = Told(), tmp_path / "note.json"
     told.is_deaf = True
-    ClosingDays(tmp_path, note, told).look(CLOSES, lambda: True)
+    ClosingDays(tmp_path, note, told).look(CLOSES, ENDS, lambda: ENDS)
     told.is_deaf = False
     for _ in range(2):
-        ClosingDays(tmp_path, note, told).look(CLOSES, lambda: True)
+        ClosingDays(tmp_path, note, told).look(CLOSES, ENDS, lambda: ENDS)
     assert told.days == [Closed(EVENTS_POLLS, DAY, 1)] * 2
