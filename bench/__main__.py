@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-BENCHES = ("ingest", "start", "freshness")
+BENCHES = ("ingest", "start", "freshness", "warehouse")
 
 
 def main() -> None:

@@ -30,21 +30,24 @@ class System:
     Its rows are those that the recording of its feed begins with, over and over, under other ids.
     """
 
-    def __init__(self, system_id: str, feed: str, seed: int) -> None:
+    def __init__(
+        self, system_id: str, feed: str, seed: int, stations: int = STATIONS, changed_share: float = CHANGED_SHARE
+    ) -> None:
         self._chance = random.Random(f"{seed}-{system_id}")
+        self._changed, self._reporting = int(stations * changed_share), int(stations * REPORTING_SHARE)
         self.system_id, self.feed = system_id, feed
         self._is_gbfs = feed == GBFS
         self._document = _first_body(feed)
         recorded = self._document["data"]["stations"] if self._is_gbfs else self._document
-        self._rows = [self._renamed(recorded[at % len(recorded)], at + 1) for at in range(STATIONS)]
+        self._rows = [self._renamed(recorded[at % len(recorded)], at + 1) for at in range(stations)]
 
     def answer(self, at: datetime) -> Answer:
-        """The next poll's answer: CHANGED_SHARE of the stations have another reading than before."""
+        """The next poll's answer: some of the stations have another reading than before."""
         seconds = int(at.timestamp()) - 1
-        for row in self._chance.sample(self._rows, int(STATIONS * CHANGED_SHARE)):
+        for row in self._chance.sample(self._rows, self._changed):
             self._move_a_bike(row)
             self._report(row, seconds)
-        for row in self._chance.sample(self._rows, int(STATIONS * REPORTING_SHARE)):
+        for row in self._chance.sample(self._rows, self._reporting):
             self._report(row, seconds)
         body = msgspec.json.encode(self._filled(seconds))
         return Answer(self.system_id, self.feed, at, f"{at.timestamp():.0f}", 200, body, seconds=0.1)

@@ -14,6 +14,8 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page
 
+from bike_assets.model.tables import TABLES
+from bike_assets.model.warehouse import WAREHOUSE_TABLES
 from bike_assets_tests.browser import chromium
 from bike_assets_tests.journeys.homes import Home, end, is_one_sentence, wait_until
 from bike_assets_tests.journeys.test_replay import REAL
@@ -69,7 +71,7 @@ class Demo:
         assert launched["__typename"] == "LaunchRunSuccess", launched
         run_id = launched["run"]["runId"]
         done = {"SUCCESS", "FAILURE", "CANCELED"}
-        wait_until(lambda: self._status(run_id) in done, 120, f"a run of {keys} ends", every_s=0.5)
+        wait_until(lambda: self._status(run_id) in done, 240, f"a run of {keys} ends", every_s=0.5)
         return self._status(run_id)
 
     def _status(self, run_id: str) -> str:
@@ -200,13 +202,20 @@ def test_a_replay_is_refused_in_a_sentence_while_the_poller_is_up(up: Demo) -> N
 
 
 def test_assets_can_be_materialised_by_hand_and_every_check_passes(up: Demo) -> None:
-    tables = [key for key in up.materialised() | {"raw/answers", "events/station_status", "events/rejections"}
-              if not key.startswith("topics/")]
-    assert up.materialise(*tables) == "SUCCESS"
-    checks = up.checks()
+    tables = [table for table in TABLES if not table.name.startswith("warehouse.")]
+    assert up.materialise("raw/answers", *("/".join(table.path) for table in tables)) == "SUCCESS"
+    checks = {name: passed for name, passed in up.checks().items() if not name.startswith("warehouse/")}
     assert len(checks) >= 7
-    # Nothing was refused in the demo, and nothing checked is no pass.
-    assert {name for name, passed in checks.items() if not passed} <= {"events/rejections/keys_are_unique"}
+    assert {name for name, passed in checks.items() if not passed} == set()
+
+
+def test_a_day_of_the_warehouse_is_built_by_the_resident_driver(up: Demo) -> None:
+    assert up.materialise(*("/".join(table.path) for table in WAREHOUSE_TABLES)) == "SUCCESS"
+    assert up.home.rows("FROM warehouse.fact_station_hour WHERE polls > 0 LIMIT 1") != []
+    failed = {name.split("/")[-1] for name, passed in up.checks().items() if passed is False}
+    assert failed <= {"levels_fit_capacity", "hole_in_the_day", "looks_like_last_weeks"}, "these only warn"
+    drivers = [each for each in up.home.processes() if "org.apache.spark.deploy.SparkSubmit" in each.cmdline()]
+    assert len(drivers) == 1, "the stream's, and no other was needed"
 
 
 def test_ctrl_c_ends_every_process(up: Demo) -> None:
