@@ -5,12 +5,16 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bike_assets.local.broker import HOST, LocalBroker
 from bike_assets.local.jars import Jars, ensure_jars
 from bike_assets.local.java import java_home
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 WHOLE_MACHINE = {"test_kills.py", "test_demo.py", "test_replay.py", "test_by_hand.py", "test_sentences.py"}
 """Tests that start brokers, Sparks and services as a user would: one after the other, or they wait for each other."""
@@ -20,6 +24,7 @@ HOME = Path(os.environ.get("BIKE_TEST_HOME", CHECKOUT / "var")).absolute()
 """Holds the jars, so that they are fetched once; nothing else is kept there."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests share its fixtures, and so a worker; those that take the whole machine share one."""
     for item in items:
@@ -61,6 +66,16 @@ def fresh_broker(java: Path, jars: Jars, tmp_path_factory: pytest.TempPathFactor
     """The bootstrap address of a broker that is this module's alone, without topics at first."""
     with LocalBroker(tmp_path_factory.mktemp("fresh-broker"), java, jars.kafka, *free_ports(2)) as running:
         yield running.bootstrap
+
+
+@pytest.fixture(scope="session")
+def spark(java: Path, jars: Jars) -> Iterator["SparkSession"]:
+    """One Spark session for all tests that need one: a start costs some seconds."""
+    from bike_assets.lake.spark import SparkHome, spark_session
+
+    session = spark_session(SparkHome("local[2]", "1g", java, jars.spark), "tests")
+    yield session
+    session.stop()
 
 
 @pytest.fixture
