@@ -24,13 +24,15 @@ HOME = Path(os.environ.get("BIKE_TEST_HOME", CHECKOUT / "var")).absolute()
 """Holds the jars, so that they are fetched once; nothing else is kept there."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """A file's tests share its fixtures, and so a worker; those that take the whole machine share one."""
-    for item in items:
-        group = "the whole machine" if item.path.name in WHOLE_MACHINE else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.path.name not in WHOLE_MACHINE)  # the longest first
+    group = "the whole machine" if item.path.name in WHOLE_MACHINE else str(item.path)
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first."""
+    items.sort(key=lambda item: item.path.name not in WHOLE_MACHINE)
 
 
 def free_ports(count: int) -> list[int]:
