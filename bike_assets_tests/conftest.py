@@ -5,9 +5,10 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from bike_assets.local.broker import HOST, LocalBroker
 from bike_assets.local.jars import Jars, ensure_jars
@@ -24,10 +25,17 @@ HOME = Path(os.environ.get("BIKE_TEST_HOME", CHECKOUT / "var")).absolute()
 """Holds the jars, so that they are fetched once; nothing else is kept there."""
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     """A file's tests share its fixtures, and so a worker; those that take the whole machine share one."""
-    group = "the whole machine" if item.path.name in WHOLE_MACHINE else str(item.path)
-    item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "the whole machine" if Path(file).name in WHOLE_MACHINE else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """How the two workers share the tests."""
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
