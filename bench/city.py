@@ -1,0 +1,185 @@
+"""A day of one large city from its answers to the facts: this platform's whole cost, and the usual way's."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import duckdb
+from pyspark.sql import SparkSession
+
+from bench import by_duckdb, usual
+from bench.bodies import GBFS, System, vehicle_types
+from bench.report import result, say
+from bench.sessions import session, spark_home
+from bench.spent import Spent, spent, warm
+from bench.world import DAY
+from bike_assets.ingest.profiles import Profile
+from bike_assets.ingest.writer import PartitionWriter
+from bike_assets.lake.duck import connect
+from bike_assets.lake.maintenance import compact
+from bike_assets.local.broker import LocalBroker, ensure_topics
+from bike_assets.local.jars import ensure_jars
+from bike_assets.local.java import java_home
+from bike_assets.model.answers import Answer
+from bike_assets.model.messages import Outcome
+from bike_assets.model.tables import EVENTS_TABLES
+from bike_assets.model.warehouse import DIM_SYSTEM, FACT_STATION_HOUR
+from bike_assets.stream.service import StreamPlan, drain
+from bike_assets.warehouse.build import build
+from bike_assets_tests.conftest import HOME, free_ports
+
+SYSTEM_ID = "city"
+STATIONS, CHANGED_SHARE, POLLS_AN_HOUR = 3_000, 0.034, 60
+SEED = 1
+WARM_UP_STATIONS = 60
+"""A day of so few goes first by both ways: stream and batch are resident, and the JVM compiles what is hot."""
+
+TIMES_LESS_WANTED, TIMES_SMALLER_WANTED = 20.0, 100.0
+
+
+class Cost(NamedTuple):
+    """What each step of this platform cost."""
+
+    ingest: Spent
+    stream: Spent
+    batch: Spent
+
+
+def run(stations: int = STATIONS) -> None:
+    """The day by both ways; then the batch step again beside DuckDB; then what lies on disk."""
+    for count, tells in ((WARM_UP_STATIONS, False), (stations, True)):
+        with TemporaryDirectory(prefix="bike-bench-") as directory:
+            say(f"warehouse: a city's day of {count:,} stations")
+            _day(Path(directory), count, tells=tells)
+
+
+def _day(home: Path, stations: int, *, tells: bool) -> None:
+    lake, lines, usual_hours = home / "lake", home / "lines", home / "usual"
+    lines.mkdir()
+    ingest, stream = _into_tables(home, lake, lines, stations)
+    with session() as spark:
+        batch = spent(lambda: _build(spark, lake))
+        say("warehouse: the same day in the usual way")
+        theirs = spent(lambda: usual.write_hours(spark, lines, usual_hours))
+        if tells:
+            _tell_whole_cost(Cost(ingest, stream, batch), theirs, by_duckdb.sums_of_table(lake, DAY), usual_hours)
+            _tell_batch(spark, lake, home / "hours.parquet")
+            _tell_bytes(lake, stations)
+
+
+def _into_tables(home: Path, lake: Path, lines: Path, stations: int) -> tuple[Spent, Spent]:
+    """Write the day's answers as JSON lines, for the usual way, and bring them into `events.*`, for ours."""
+    java = java_home(None, HOME)
+    with LocalBroker(home, java, ensure_jars(HOME, java).kafka, *free_ports(2)) as broker:
+        ensure_topics(broker.bootstrap, partitions=1)
+        ingest = _ingest(broker.bootstrap, lines, stations)
+        say(f"warehouse: ingested, {ingest}")
+        plan = StreamPlan(spark_home(), lake, broker.bootstrap, trigger_s=1.0)
+        return ingest, spent(lambda: drain(plan))
+
+
+def _ingest(bootstrap_servers: str, lines: Path, stations: int) -> Spent:
+    """Each poll is a transaction, as it is where no other system shares the partition."""
+    system = System(SYSTEM_ID, GBFS, SEED, stations, CHANGED_SHARE)
+    writer = PartitionWriter(bootstrap_servers, 0, lambda _: Profile(timezone="UTC"))
+    writer.open()
+    midnight = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
+    writer.write([vehicle_types(SYSTEM_ID, midnight)])
+    whole = Spent(0.0, 0.0)
+    for hour in range(24):
+        answers = list(_answers(system, midnight + timedelta(hours=hour)))
+        (lines / f"{hour:02}.jsonl").write_bytes(b"".join(map(_line, answers)))
+        whole += spent(partial(_write, writer, answers))
+    writer.close()
+    return whole
+
+
+def _answers(system: System, hour: datetime) -> Iterator[Answer]:
+    """An hour's polls, half a minute past each minute."""
+    for number in range(POLLS_AN_HOUR):
+        yield system.answer(hour + timedelta(minutes=number, seconds=30))
+
+
+def _line(answer: Answer) -> bytes:
+    return b'{"fetched_at":"%s","body":%s}\n' % (answer.fetched_at.isoformat().encode(), answer.body)
+
+
+def _write(writer: PartitionWriter, answers: list[Answer]) -> None:
+    for answer in answers:
+        (poll,) = writer.write([answer])
+        assert poll.outcome is Outcome.OK
+
+
+def _raw_bytes(lake: Path) -> int:
+    """What the polls say of the bodies that they read, decompressed."""
+    with connect(lake) as con:
+        return int(con.execute("SELECT sum(bytes) FROM events.polls WHERE feed = 'station_status'").fetchall()[0][0])
+
+
+def _build(spark: SparkSession, lake: Path) -> None:
+    build(spark, lake, DIM_SYSTEM, (DAY, DAY))
+    build(spark, lake, FACT_STATION_HOUR, (DAY, DAY))
+
+
+def _tell_whole_cost(cost: Cost, theirs: Spent, sums: by_duckdb.Sums, usual_hours: Path) -> None:
+    ours = cost.ingest + cost.stream + cost.batch
+    times = theirs.cpu_s / ours.cpu_s
+    result(
+        "warehouse",
+        case="city",
+        departures=sums.departures,
+        cpu_s=round(ours.cpu_s, 1),
+        wall_s=round(ours.wall_s, 1),
+        **{f"{step}_cpu_s": round(each.cpu_s, 1) for step, each in cost._asdict().items()},
+        usual_cpu_s=round(theirs.cpu_s, 1),
+        usual_wall_s=round(theirs.wall_s, 1),
+        times_less_cpu=round(times, 1),
+        times_wanted=TIMES_LESS_WANTED,
+        is_met=times >= TIMES_LESS_WANTED,
+        is_same=_agrees(sums, usual_hours),
+    )
+
+
+def _agrees(ours: by_duckdb.Sums, usual_hours: Path) -> bool:
+    """Whether both ways found the same rows, flows and times."""
+    names = ("departures", "arrivals", "seconds_empty", "seconds_full", "seconds_available", "seconds_closed")
+    columns = ", ".join(f"round(sum({name}), 3)" for name in names)
+    query = f"SELECT count(*), {columns} FROM read_parquet('{usual_hours}/*.parquet')"  # noqa: S608
+    with duckdb.connect() as con:
+        found = con.execute(query).fetchall()[0]
+    wanted = (ours.rows, *(getattr(ours, name) for name in names))
+    return all(abs(a - b) <= 1e-6 * abs(b) for a, b in zip(found, wanted, strict=True))
+
+
+def _tell_batch(spark: SparkSession, lake: Path, file: Path) -> None:
+    ours = warm(lambda: build(spark, lake, FACT_STATION_HOUR, (DAY, DAY)))
+    theirs = warm(lambda: by_duckdb.write_hours(lake, DAY, file))
+    result(
+        "warehouse",
+        case="city_batch",
+        wall_s=round(ours.wall_s, 2),
+        cpu_s=round(ours.cpu_s, 2),
+        duckdb_wall_s=round(theirs.wall_s, 2),
+        duckdb_cpu_s=round(theirs.cpu_s, 2),
+        times_duckdb_cpu=round(ours.cpu_s / theirs.cpu_s, 1),
+        is_same=by_duckdb.is_same(by_duckdb.sums_of_table(lake, DAY), by_duckdb.sums_of_file(file)),
+    )
+
+
+def _tell_bytes(lake: Path, stations: int) -> None:
+    raw_bytes = _raw_bytes(lake)
+    sizes = {table.name: compact(lake, table, [DAY]).after.bytes for table in (*EVENTS_TABLES, FACT_STATION_HOUR)}
+    stored = sum(sizes.values())
+    result(
+        "warehouse",
+        case="bytes",
+        raw_bytes_a_station_day=round(raw_bytes / stations),
+        bytes_a_station_day=round(stored / stations),
+        **{f"{name}_bytes": size for name, size in sizes.items()},
+        times_smaller=round(raw_bytes / stored),
+        times_wanted=TIMES_SMALLER_WANTED,
+        is_met=raw_bytes / stored >= TIMES_SMALLER_WANTED,
+    )
