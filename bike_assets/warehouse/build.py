@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import structlog
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -46,6 +47,9 @@ from bike_assets.warehouse.system_day import system_days
 log = structlog.get_logger()
 
 DAY = timedelta(days=1)
+_SPARKS = (PySparkException, Py4JJavaError)
+"""What Spark raises; Delta's own exceptions come as Java's where the driver is this process's."""
+
 TRIES = 6
 """How often a write is tried that another run's write to the same table got in the way of."""
 
@@ -66,9 +70,8 @@ def build(spark: SparkSession, lake: Path, table: Table, days: Days | None) -> i
         ensure_table(lake, each)
     spark.conf.set("spark.sql.shuffle.partitions", str(_shuffle_partitions(lake, days)))
     try:
-        rows = _COMPUTED[table.name](_Lake(spark, lake), days)
-        _replace(rows, lake, table, days)
-    except PySparkException as err:
+        _replace(lambda: _COMPUTED[table.name](_Lake(spark, lake), days), lake, table, days)
+    except _SPARKS as err:
         raise LakeBroken(f"{table.name} could not be built: {_reason(err)}") from None
     return row_count(lake, table, days if table.partitioned_by else None)
 
@@ -165,26 +168,30 @@ _COMPUTED: dict[str, Callable[[_Lake, Days | None], DataFrame]] = {
 }
 
 
-def _replace(rows: DataFrame, lake: Path, table: Table, days: Days | None) -> None:
-    writer = rows.write.format("delta").mode("overwrite")
+def _replace(compute: Callable[[], DataFrame], lake: Path, table: Table, days: Days | None) -> None:
+    options = {}
     if table.partitioned_by:
         first, last = _asked(days)
         day = table.partitioned_by[0]
-        writer = writer.option("replaceWhere", f"{day} >= DATE'{first}' AND {day} <= DATE'{last}'")
+        options["replaceWhere"] = f"{day} >= DATE'{first}' AND {day} <= DATE'{last}'"
     for tries in range(TRIES):
         try:
-            writer.save(str(table_path(lake, table)))
-        except PySparkException as err:
+            # A frame keeps to the versions of its tables that it was made of: each try makes its own.
+            compute().write.format("delta").mode("overwrite").options(**options).save(str(table_path(lake, table)))
+        except _SPARKS as err:
             if tries == TRIES - 1 or "DELTA_CONCURRENT" not in str(err):
                 raise
-            # Another run wrote the table in the meantime: computed again from what is there now.
             log.warning("written by another run too, taken again", table=table.name)
             time.sleep(random.uniform(0.2, 1.0) * (tries + 1))  # noqa: S311
         else:
             return
 
 
-def _reason(err: PySparkException) -> str:
-    """The first line: what follows is Spark's plan."""
-    return (str(err).strip() or type(err).__name__).splitlines()[0][:500]
+def _reason(err: Exception) -> str:
+    """Where a file is named, the line that names it, else the first: what follows is Spark's plan."""
+    lines = (str(err).strip() or type(err).__name__).splitlines()
+    named = [line for line in lines if "FAILED_READ_FILE" in line]
+    # Java's exceptions begin with what was called, and say what it was in their second line.
+    told = named or [line for line in lines if line.startswith(": ")] or lines
+    return told[0].removeprefix(": ").strip()[:500]
 
