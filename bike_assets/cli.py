@@ -30,6 +30,8 @@ app.add_typer(services_app, name="run")
 out = Console()
 err = Console(stderr=True)
 
+_ANY_WIDTH = 100_000
+
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for a program to read.")]
 
 
@@ -272,10 +274,7 @@ def sql(
     if as_json:
         _print_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
         return
-    table = Table(*map(escape, answer.columns))
-    for row in answer.rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row))
-    out.print(table)
+    _print_rows(answer.columns, answer.rows)
     out.print(f"{len(answer.rows)} rows")
 
 
@@ -325,6 +324,23 @@ def run_simulator(seed: Annotated[int, typer.Option(help="The same seed, the sam
     from bike_assets import services
 
     services.run_simulator(_settings(), seed)
+
+
+def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
+    """A table where it fits into the terminal, else one column a line for each row: nothing is cut."""
+    texts = [["" if value is None else escape(str(value)) for value in row] for row in rows]
+    table = Table(*map(escape, columns))
+    for row in texts:
+        table.add_row(*row)
+    if table.__rich_measure__(out, out.options.update(max_width=_ANY_WIDTH)).maximum <= out.width:
+        out.print(table)
+        return
+    for number, row in enumerate(texts, start=1):
+        out.rule(f"row {number}", align="left", style="dim")
+        record = Table.grid(padding=(0, 2))
+        for pair in zip(map(escape, columns), row, strict=True):
+            record.add_row(*pair)
+        out.print(record)
 
 
 def _print_json(value: Any) -> None:

@@ -177,6 +177,14 @@ def test_any_type_of_duckdb_has_its_json(bike: Bike) -> None:
     assert (row["f"], row["g"]) == ({"f": "2026-06-01"}, {"1": 2})
 
 
+def test_sql_cuts_no_value_in_a_narrow_terminal(tmp_path: Path) -> None:
+    columns = [f"a_column_with_a_long_name_{number}" for number in range(9)]
+    row = ", ".join(f"'value {number}' AS {name}" for number, name in enumerate(columns))
+    said = Bike(tmp_path, COLUMNS="60")("sql", f"SELECT {row}").stdout.splitlines()
+    for number, name in enumerate(columns):
+        assert any(name in line and f"value {number}" in line for line in said), said
+
+
 def test_sql_shows_brackets_as_they_are(bike: Bike) -> None:
     assert "[red]" in bike("sql", "SELECT '[red]' AS colour").stdout
 

@@ -1,6 +1,7 @@
 """What a command does at once and then is done: it starts what it needs and stops it after."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def replay_files(
     for file in files:
         if not file.is_file():
             raise NotARecording(f"{file} does not exist.")
-    profile = Profile(timezone=timezone)
+    profile_of = replayed_profiles(settings, timezone)
     total = Replayed()
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with (
@@ -56,9 +57,16 @@ def replay_files(
             if shift_to_now:
                 last = max(answer.fetched_at for answer in read_recording(file))
                 answers = shift(answers, shift_ending_at(last, datetime.now(UTC)))
-            replay = Replay(lambda each: PartitionWriter(servers, each, lambda _: profile), partitions)
+            replay = Replay(lambda each: PartitionWriter(servers, each, profile_of), partitions)
             total.add(replay.run(answers, show))
     return msgspec.to_builtins(total)  # type: ignore[no-any-return]
+
+
+def replayed_profiles(settings: Settings, timezone: str | None) -> Callable[[str], Profile]:
+    """What is said of each replayed system: this time zone of all, else what a sources file says of its own."""
+    if timezone is not None:
+        return lambda _: Profile(timezone=timezone)
+    return profiles(load_sources(settings.sources) if settings.sources.exists() else [])
 
 
 def poll_once(settings: Settings, system_ids: list[str]) -> list[dict[str, Any]]:
