@@ -7,6 +7,7 @@ from bike_assets.defs.jobs import build_days, maintain
 from bike_assets.defs.maintenance import assets as maintenance
 from bike_assets.defs.resources import resources
 from bike_assets.defs.schedules import every_morning, every_night
+from bike_assets.defs.sensors import ended_runs, later_rows, quiet_systems, services
 from bike_assets.defs.streaming import assets as streaming
 from bike_assets.defs.streaming import checks as streaming_checks
 from bike_assets.defs.warehouse import assets as warehouse
@@ -17,6 +18,7 @@ defs = dg.Definitions(
     asset_checks=dg.load_asset_checks_from_modules([streaming_checks, warehouse_checks]),
     jobs=[build_days, maintain],
     schedules=[every_morning, every_night],
+    sensors=[services, quiet_systems, ended_runs, later_rows],
     resources=resources(),
     # A run is a chain: one process for all its steps starts Spark's client once.
     executor=dg.in_process_executor,

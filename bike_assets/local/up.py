@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from bike_assets import services
+from bike_assets.heartbeats import end_heartbeats
 from bike_assets.local import parts
 from bike_assets.local.demo import demo_settings, is_empty
 from bike_assets.local.home import CHECKOUT, dagster_home
@@ -37,6 +38,7 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
     stop = services.until_told_to_stop()
     with held(settings.run / "up.lock", "`bike up` runs in this home already: see `bike status`"):
         reap(settings.home)
+        end_heartbeats(settings.run)
         refuse_busy_ports(settings, is_demo=is_demo)
         refuse_wrong_sources(settings)
         parts.jars(settings)
