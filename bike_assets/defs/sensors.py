@@ -24,9 +24,12 @@ FIRST_LOOK = timedelta(hours=1)
 """How far back the first look at the runs goes: what failed before was another time."""
 
 
-@dg.sensor(minimum_interval_seconds=30, default_status=RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=RUNNING,
+    description="The poller and the stream live and keep up. What is dead or hangs, the supervisor starts again.",
+)
 def services(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorResult:
-    """The poller and the stream live and keep up. What is dead or hangs, the supervisor starts again."""
     now = datetime.now(UTC)
     desk = alerts.desk("services", now)
     beats = {name: read_heartbeat(alerts.directory, name) for name in (POLLER, STREAM)}
@@ -45,9 +48,12 @@ def services(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorRe
     )
 
 
-@dg.sensor(minimum_interval_seconds=60, default_status=RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=RUNNING,
+    description="Every system has a good poll at least every half hour, as the poller says.",
+)
 def quiet_systems(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorResult:
-    """Every system has a good poll at least every half hour, as the poller says."""
     now = datetime.now(UTC)
     desk = alerts.desk("systems", now)
     beat = read_heartbeat(alerts.directory, POLLER)
@@ -60,9 +66,12 @@ def quiet_systems(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.Sen
     return dg.SensorResult(skip_reason=desk.says(f"Systems that are polled: all {count}."))
 
 
-@dg.sensor(minimum_interval_seconds=30, default_status=RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=RUNNING,
+    description="Runs that failed and checks that did not hold, until the same is done again and goes well.",
+)
 def ended_runs(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorResult:
-    """Runs that failed and checks that did not hold, until the same is done again and goes well."""
     now = datetime.now(UTC)
     desk = alerts.desk("runs", now)
     cursor = None if context.cursor is None else int(context.cursor)
