@@ -48,7 +48,8 @@ def _ended(instance: dg.DagsterInstance, entry: dg.EventLogEntry, secrets: Secre
         days=None if days is None else Days(*days),
         ended_at=datetime.fromtimestamp(entry.timestamp, UTC),
         succeeded=succeeded,
-        will_retry=run.tags.get(WILL_RETRY) == "true",
+        # Dagster marks those of `bike build` too, which it cannot start again.
+        will_retry=run.tags.get(WILL_RETRY) == "true" and run.remote_job_origin is not None,
         cause="" if succeeded else _cause(instance, entry, secrets),
         checks=[_checked(each) for each in instance.all_logs(run.run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)],
     )

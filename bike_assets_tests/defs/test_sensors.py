@@ -213,13 +213,13 @@ def test_a_check_that_blocks_nothing_is_told_by_itself_and_a_warning_as_one(
                             ("open", "warning", "check/fact:adds_up")]
 
 
-def test_a_run_that_dagster_will_start_again_is_not_told(
+def test_a_run_of_the_command_line_is_told_for_dagster_cannot_start_it_again(
     ticks: Ticks, server: HttpServer, work: Work
 ) -> None:
     work.fails = True
     work.run(**{run_ends.WILL_RETRY: "true"})
     ticks(sensors.ended_runs)
-    assert server.taken == []
+    assert told(server) == [("open", "error", "run/build")]
 
 
 def test_a_cursor_that_was_not_kept_tells_nothing_twice(ticks: Ticks, server: HttpServer, work: Work) -> None:
