@@ -28,6 +28,11 @@ class Desk:
     def keys(self) -> list[str]:
         return list(self._book.open)
 
+    @property
+    def hoped(self) -> dict[str, datetime]:
+        """What failed, and when, and is to be tried again by itself; no incident yet."""
+        return self._book.hoped
+
     def begin(self, trouble: Trouble) -> None:
         """Something is wrong; told only where it was not."""
         if self._book.begin(trouble, self._now, self._channels):

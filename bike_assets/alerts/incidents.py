@@ -59,11 +59,15 @@ class Alert(msgspec.Struct):
 
 
 class Book(msgspec.Struct):
-    """A watcher's incidents. `told`: since when each was that was ever opened, the newest last."""
+    """A watcher's incidents. `told`: since when each was that was ever opened, the newest last.
+
+    `hoped`: what failed, and when, but is to be tried again without anybody's help.
+    """
 
     open: dict[str, Trouble] = {}
     waiting: list[Alert] = []
     told: dict[str, datetime] = {}
+    hoped: dict[str, datetime] = {}
 
     def begin(self, trouble: Trouble, now: datetime, channels: Iterable[str]) -> bool:
         """Open an incident, and whether it is new: not open already, nor told and over."""

@@ -1,8 +1,8 @@
 """Runs that failed and checks that did not hold; each is over when the same was done again and went well."""
 
 import re
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
 
 import msgspec
 
@@ -11,6 +11,9 @@ from bike_assets.alerts.incidents import Severity, Trouble
 from bike_assets.sources.redaction import Secrets, redact_text
 
 CAUSE_CHARS = 300
+RETRIED_WITHIN = timedelta(minutes=5)
+"""Dagster starts a run again within seconds, or never."""
+
 _OWN = re.compile(r"^(?:bike_assets\.[\w.]+|dagster\.[\w.]*Failure|Exception|\w+\.\w[\w.]*): ")
 """What Dagster puts before an error's words: where its class stands."""
 
@@ -53,11 +56,27 @@ def take(desk: Desk, run: Ended) -> None:
     """What the end of a run begins and ends."""
     if run.succeeded:
         _over(desk, "run", run.what, run.days, f"{run.what}{_of(run.days)} succeeded.")
-    elif not run.will_retry:
+    elif run.will_retry:
+        desk.hoped[run.run_id] = run.ended_at
+    else:
         says = f"{run.what}{_of(run.days)} failed: {run.cause or 'no reason was given'}"
         desk.begin(Trouble(_key("run", run.what, run.days), says, run.ended_at, path=run.path))
     for check in run.checks:
         _take_check(desk, run, check)
+
+
+def look_again(desk: Desk, retried: Callable[[str], Ended | None], now: datetime) -> None:
+    """What became of the runs that were to be tried again: told where nothing did.
+
+    `retried` gives the run as it is now; None where it was started again, whose end is then looked at, or deleted.
+    """
+    for run_id, ended_at in list(desk.hoped.items()):
+        run = retried(run_id)
+        if run is None:
+            del desk.hoped[run_id]
+        elif not run.will_retry or now - ended_at > RETRIED_WITHIN:
+            del desk.hoped[run_id]
+            take(desk, msgspec.structs.replace(run, will_retry=False, checks=()))
 
 
 def _take_check(desk: Desk, run: Ended, check: Checked) -> None:

@@ -5,7 +5,9 @@ the server is killed too, nobody does, and the run would stay STARTED until its 
 """
 
 import socket
+import time
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 import dagster as dg
@@ -17,6 +19,9 @@ HOST_TAG = "bike/host"
 
 LAUNCHED_TAG = ".dagster/grpc_info"
 ANSWER_S = 5
+SERVER_BACK_S = 75.0
+"""Dagster's daemon looks after its code servers once a minute."""
+
 CLOCKS_DIFFER = timedelta(seconds=2)
 """The system counts a process's age from its boot, which it knows to the second."""
 
@@ -46,29 +51,48 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """RUNNING where the process lives, or where that cannot be told from here."""
+        """Whether the run's process lives. RUNNING also for a while where it is gone with its code server:
+
+        Dagster gives up a retry for which it has no code server, and makes a new one within SERVER_BACK_S.
+        """
+        status = self.process_of(run)
+        if status is WorkerStatus.UNKNOWN:
+            gone_at = self._gone_at.setdefault(run.run_id, time.monotonic())
+            status = WorkerStatus.RUNNING if time.monotonic() - gone_at < SERVER_BACK_S else WorkerStatus.NOT_FOUND
+        return CheckRunHealthResult(status, "its process is gone" if status is WorkerStatus.NOT_FOUND else None)
+
+    @cached_property
+    def _gone_at(self) -> dict[str, float]:
+        """When each run was first seen without a process and without a code server."""
+        return {}
+
+    def process_of(self, run: dg.DagsterRun) -> WorkerStatus:
+        """RUNNING where the process lives or that cannot be told from here, NOT_FOUND where it is gone.
+
+        UNKNOWN where it is gone and the code server that launched it does not answer either.
+        """
         is_launched = LAUNCHED_TAG in run.tags
         if not is_launched and run.tags.get(HOST_TAG) != socket.gethostname():
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "not a process of this machine")
+            return WorkerStatus.RUNNING
         worker = worker_of(self._instance, run.run_id)
         if worker is not None and worker.lives:
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
-        if is_launched and self._is_known_to_server(run.run_id):
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server, elsewhere, has it")
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its process is gone")
+            return WorkerStatus.RUNNING
+        return self._as_server_says(run.run_id) if is_launched else WorkerStatus.NOT_FOUND
 
-    def _is_known_to_server(self, run_id: str) -> bool:
+    def _as_server_says(self, run_id: str) -> WorkerStatus:
+        """What the code server says that launched it: it can be another machine's, with processes of its own."""
         from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
         from dagster._serdes import deserialize_value
 
         client = self._get_grpc_client_for_termination(run_id)  # type: ignore[no-untyped-call]
         if client is None:
-            return False
+            return WorkerStatus.NOT_FOUND
         try:
             answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run_id), timeout=ANSWER_S)
-        except Exception:  # whatever gRPC raises: it does not answer, so it is gone
-            return False
-        return bool(deserialize_value(answer, CanCancelExecutionResult).can_cancel)
+        except dg.DagsterError:
+            return WorkerStatus.UNKNOWN
+        has_it = deserialize_value(answer, CanCancelExecutionResult).can_cancel
+        return WorkerStatus.RUNNING if has_it else WorkerStatus.NOT_FOUND
 
 
 def worker_of(instance: dg.DagsterInstance, run_id: str) -> Worker | None:

@@ -8,6 +8,8 @@ import sys
 import dagster as dg
 from dagster._core.launcher import WorkerStatus
 
+from bike_assets.defs.launcher import WatchedRunLauncher
+
 GONE = "The process of this run is gone: it was killed, or the machine was."
 _STATUSES = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
@@ -17,9 +19,12 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
 
     What failed so is retried by the daemon, a limited number of times. Queued runs are left: the daemon starts them.
     """
+    launcher = instance.run_launcher
+    if not isinstance(launcher, WatchedRunLauncher):
+        return []  # an instance of the user's own, whose launcher knows its runs
     ended = []
     for run in instance.get_runs(dg.RunsFilter(statuses=_STATUSES)):
-        if instance.run_launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING:
+        if launcher.process_of(run) is WorkerStatus.RUNNING:
             continue
         if run.status is dg.DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, GONE)

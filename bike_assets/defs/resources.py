@@ -146,6 +146,12 @@ class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise dg.Failure(str(err)) from None
 
 
+class Record(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Dagster's own record: how long what is overtaken is kept."""
+
+    days: int
+
+
 class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Where incidents are kept, and the channels of the settings.
 
@@ -203,6 +209,7 @@ def resources() -> dict[str, dg.ConfigurableResource[Any]]:
         "spark": spark,
         "lake": Lake(path=str(settings.lake), events_days=settings.events_days),
         "sources": Sources(path=str(settings.sources)),
+        "record": Record(days=settings.dagster_days),
         "alerts": Alerts(
             run_directory=str(settings.run), dagster_url=f"http://{settings.host}:{settings.dagster_port}"
         ),

@@ -11,7 +11,7 @@ from bike_assets.defs.partitions import days_of
 from bike_assets.sources.redaction import Secrets
 
 PAGE = 100
-WILL_RETRY = "dagster/will_retry"
+WILL_RETRY, RETRIED_AS = "dagster/will_retry", "dagster/auto_retry_run_id"
 _ENDS: tuple[Literal[dg.DagsterEventType.RUN_FAILURE], Literal[dg.DagsterEventType.RUN_SUCCESS]] = (
     dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS,
 )  # fmt: skip
@@ -34,6 +34,14 @@ def ended_after(
         ).records
     }
     return [(number, _ended(instance, found[number], secrets)) for number in sorted(found)[:PAGE]]
+
+
+def not_retried(instance: dg.DagsterInstance, run_id: str, secrets: Secrets) -> Ended | None:
+    """A failed run as it is now; None where it was started again, or was deleted."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or RETRIED_AS in run.tags:
+        return None
+    return _ended(instance, instance.all_logs(run_id, dg.DagsterEventType.RUN_FAILURE)[-1], secrets)
 
 
 def _ended(instance: dg.DagsterInstance, entry: dg.EventLogEntry, secrets: Secrets) -> Ended | None:

@@ -12,7 +12,7 @@ from bike_assets.alerts import runs, systems
 from bike_assets.alerts import services as rules
 from bike_assets.alerts.services import POLLER, STREAM
 from bike_assets.defs.resources import Alerts
-from bike_assets.defs.run_ends import ended_after
+from bike_assets.defs.run_ends import ended_after, not_retried
 from bike_assets.defs.warehouse.assets import GROUP as WAREHOUSE
 from bike_assets.heartbeats import FRESH_S, read_heartbeat
 
@@ -75,7 +75,9 @@ def ended_runs(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.Sensor
     now = datetime.now(UTC)
     desk = alerts.desk("runs", now)
     cursor = None if context.cursor is None else int(context.cursor)
-    found = ended_after(context.instance, cursor, now - FIRST_LOOK, alerts.secrets())
+    secrets = alerts.secrets()
+    runs.look_again(desk, lambda run_id: not_retried(context.instance, run_id, secrets), now)
+    found = ended_after(context.instance, cursor, now - FIRST_LOOK, secrets)
     for number, run in found:
         cursor = number
         if run is not None:

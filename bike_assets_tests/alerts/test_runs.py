@@ -1,13 +1,13 @@
 """Runs that failed and checks that did not hold, until the same goes well."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from bike_assets.alerts.desk import Desk
 from bike_assets.alerts.incidents import Severity, read_book
-from bike_assets.alerts.runs import Days, Ended, one_line, take
+from bike_assets.alerts.runs import RETRIED_WITHIN, Days, Ended, look_again, one_line, take
 from bike_assets.sources.redaction import Secrets
 from bike_assets_tests.alerts.builders import checked, ended
 from bike_assets_tests.model.builders import NOON
@@ -47,6 +47,24 @@ def test_a_run_of_one_day_is_named_by_it(tmp_path: Path) -> None:
 def test_a_run_that_is_tried_again_is_no_incident_yet(tmp_path: Path) -> None:
     assert after(tmp_path, ended(will_retry=True)) == []
     assert after(tmp_path, ended("2")) == ["run/build_days"]
+
+
+@pytest.mark.parametrize(("found", "later", "is_told"), [
+    (None, timedelta(0), False),
+    (ended(will_retry=True), timedelta(0), False),
+    (ended(will_retry=False), timedelta(0), True),
+    (ended(will_retry=True), RETRIED_WITHIN + timedelta(seconds=1), True),
+], ids=["started again", "still to be", "given up", "forgotten"])  # fmt: skip
+def test_a_run_that_was_to_be_tried_again_is_told_where_it_was_not(
+    tmp_path: Path, found: Ended | None, later: timedelta, is_told: bool
+) -> None:
+    after(tmp_path, ended(will_retry=True))
+    desk = Desk(tmp_path / "book.json", {}, NOON)
+    look_again(desk, lambda run_id: found, NOON + later)
+    desk.close()
+    assert desk.keys == (["run/build_days"] if is_told else [])
+    is_settled = found is None or is_told
+    assert (not desk.hoped) is is_settled
 
 
 def test_a_check_that_blocked_is_part_of_the_run_that_failed_by_it(tmp_path: Path) -> None:
