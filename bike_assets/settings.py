@@ -108,6 +108,11 @@ class Settings(BaseSettings):
         return self.home / "run"
 
     @property
+    def incidents(self) -> Path:
+        """What is wrong, and which alerts are still to be sent."""
+        return self.run / "incidents"
+
+    @property
     def spark_token(self) -> Path:
         """The file with which a run shows the resident Spark driver that it may ask."""
         return self.run / "spark.token"

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "logs": "",
     # Where the layers are put together: services without Dagster and without what starts them.
     "services": "model sources lake ingest stream dashboard simulator settings heartbeats locks reporting",
-    "local": "model sources lake ingest stream defs definitions settings heartbeats locks services",
+    "local": "model sources lake ingest stream alerts defs definitions settings heartbeats locks services",
     "defs": "model sources lake warehouse quality alerts heartbeats settings",
     "definitions": "defs",
     "cli": "model lake exports settings logs services local",

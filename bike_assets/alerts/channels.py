@@ -2,18 +2,14 @@
 
 import smtplib
 import ssl
-from collections.abc import Callable
 from email.message import EmailMessage
 from typing import Any, NamedTuple
 
-import requests
-
-from bike_assets.alerts.incidents import Alert, Event, Severity
+from bike_assets.alerts.incidents import Alert, Channel, Event, Severity
 from bike_assets.model.errors import NotSent
 from bike_assets.sources.redaction import redact_http_logs
 
 SEND_S = 10.0
-Channel = Callable[[Alert], None]
 
 
 class MailServer(NamedTuple):
@@ -113,6 +109,8 @@ def _hand_over(server: MailServer, message: EmailMessage) -> None:
 
 
 def _post(who: str, url: str, body: dict[str, Any]) -> None:
+    import requests  # 0.1 s that nobody needs who only loads the definitions
+
     redact_http_logs()
     try:
         answer = requests.post(url, json=body, timeout=SEND_S, allow_redirects=False)

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from bike_assets.alerts.channels import Channel
-from bike_assets.alerts.incidents import Trouble, read_book, send_waiting, write_book
+from bike_assets.alerts.incidents import Channel, Trouble, read_book, send_waiting, write_book
 
 
 class Desk:

@@ -58,6 +58,10 @@ class Alert(msgspec.Struct):
         return f"{self.trouble.key}@{self.trouble.since.isoformat()}"
 
 
+Channel = Callable[[Alert], None]
+"""Takes an alert, or raises NotSent."""
+
+
 class Book(msgspec.Struct):
     """A watcher's incidents. `told`: since when each was that was ever opened, the newest last.
 

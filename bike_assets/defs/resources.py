@@ -160,6 +160,7 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     run_directory: str
+    book_directory: str
     dagster_url: str
 
     @property
@@ -179,7 +180,7 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
             webhook_url=_shown(settings.alert_webhook), slack_url=_shown(settings.slack_webhook),
             recipients=settings.alert_recipients, mail_server=server, sender=settings.smtp_from,
         )  # fmt: skip
-        return Desk(self.directory / "incidents" / f"{watcher}.json", there, now)
+        return Desk(Path(self.book_directory) / f"{watcher}.json", there, now)
 
     def secrets(self) -> "Secrets":
         """What must never be told, whatever an error says."""
@@ -211,6 +212,8 @@ def resources() -> dict[str, dg.ConfigurableResource[Any]]:
         "sources": Sources(path=str(settings.sources)),
         "record": Record(days=settings.dagster_days),
         "alerts": Alerts(
-            run_directory=str(settings.run), dagster_url=f"http://{settings.host}:{settings.dagster_port}"
+            run_directory=str(settings.run),
+            book_directory=str(settings.incidents),
+            dagster_url=f"http://{settings.host}:{settings.dagster_port}",
         ),
     }

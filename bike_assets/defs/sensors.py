@@ -20,6 +20,9 @@ RUNNING = dg.DefaultSensorStatus.RUNNING
 SHOWN_ON = {POLLER: ["raw", "answers"], STREAM: ["events", "polls"]}
 """The asset on whose page a service's heartbeat and lag are plotted."""
 
+PLOTTED_EVERY = timedelta(minutes=1)
+"""More points than that would fill Dagster's record, and show nothing more."""
+
 FIRST_LOOK = timedelta(hours=1)
 """How far back the first look at the runs goes: what failed before was another time."""
 
@@ -37,6 +40,8 @@ def services(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorRe
         rules.watch(desk, name, beat, now)
     desk.close()
     there = {name: beat for name, beat in beats.items() if beat is not None}
+    plotted_at = datetime.fromisoformat(context.cursor) if context.cursor else None
+    is_plotted = plotted_at is None or now - plotted_at >= PLOTTED_EVERY
     well = f"Alive, and not behind: {', '.join(there)}."
     nobody = "No poller and no stream was started in this home; `bike up` starts them."
     return dg.SensorResult(
@@ -44,7 +49,9 @@ def services(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorRe
         asset_events=[
             dg.AssetObservation(SHOWN_ON[name], metadata=rules.figures(beat, now), description=f"The {name} now.")
             for name, beat in there.items()
+            if is_plotted
         ],
+        cursor=now.isoformat() if is_plotted else context.cursor,
     )
 
 

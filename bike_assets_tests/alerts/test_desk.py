@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bike_assets.alerts.channels import Channel
 from bike_assets.alerts.desk import Desk
-from bike_assets.alerts.incidents import REMEMBERED, Alert, Book, Event, read_book, write_book
+from bike_assets.alerts.incidents import REMEMBERED, Alert, Book, Channel, Event, read_book, write_book
 from bike_assets.model.errors import NotSent
 from bike_assets_tests.alerts.builders import trouble
 from bike_assets_tests.model.builders import NOON

@@ -42,7 +42,8 @@ class Ticks:
         self.cursors: dict[str, str | None] = {}
 
     def __call__(self, sensor: dg.SensorDefinition) -> Any:
-        alerts = Alerts(run_directory=str(self.run), dagster_url="http://127.0.0.1:3000")
+        books = str(self.run / "incidents")
+        alerts = Alerts(run_directory=str(self.run), book_directory=books, dagster_url="http://127.0.0.1:3000")
         context = dg.build_sensor_context(
             self.instance, self.cursors.get(sensor.name), resources={"alerts": alerts}, definitions=defs
         )
@@ -88,7 +89,9 @@ def test_a_home_in_which_nobody_started_a_service_is_well(ticks: Ticks, server: 
     assert (data.asset_events, server.taken) == ([], [])
 
 
-def test_a_service_that_lives_is_plotted_on_its_assets_page(ticks: Ticks) -> None:
+def test_a_service_that_lives_is_plotted_on_its_assets_page_once_a_minute(
+    ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ticks.beats("poller", lanes=[{"queued": 2, "waits_since": None}], systems=1, quiet={})
     ticks.beats("stream", queries={}, lag={"messages": 5, "caught_up_at": datetime.now(UTC).isoformat()})
     data = ticks(sensors.services)
@@ -98,6 +101,9 @@ def test_a_service_that_lives_is_plotted_on_its_assets_page(ticks: Ticks) -> Non
     assert shown["events/polls"]["lag_messages"].value == 5
     assert all(each["heartbeat_age_s"].value < FRESH_S for each in shown.values())
     assert {each.asset_key for each in data.asset_events} <= defs.resolve_asset_graph().materializable_asset_keys
+    assert ticks(sensors.services).asset_events == [], "once a minute"
+    monkeypatch.setattr(sensors, "PLOTTED_EVERY", timedelta(0))
+    assert len(ticks(sensors.services).asset_events) == 2
 
 
 def test_a_dead_service_is_told_once_and_once_when_it_is_back(ticks: Ticks, server: HttpServer) -> None:
