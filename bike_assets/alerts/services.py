@@ -7,6 +7,7 @@ from typing import Any
 from bike_assets.alerts.desk import Desk
 from bike_assets.alerts.incidents import Severity, Trouble
 from bike_assets.heartbeats import FRESH_S, Heartbeat
+from bike_assets.sources.redaction import redact_text
 
 POLLER, STREAM = "poller", "stream"
 FAILURES = 3
@@ -49,7 +50,7 @@ def _within(beat: Heartbeat, now: datetime) -> Iterator[Trouble]:
     if beat.service == STREAM:
         for name, query in beat.details.get("queries", {}).items():
             if query["state"] != "running" and query["failures"] >= FAILURES:
-                says = f"The stream's query {name} failed {query['failures']} times: {query['reason']}"
+                says = f"The stream's query {name} failed {query['failures']} times: {redact_text(query['reason'])}"
                 yield Trouble(f"service/stream/{name}", says, now)
         behind = lag_s(beat, now)
         if behind is not None and behind > BEHIND.total_seconds():

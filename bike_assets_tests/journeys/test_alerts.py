@@ -10,7 +10,7 @@ import requests
 
 from bike_assets.local.home import CHECKOUT
 from bike_assets_tests.alerts.servers import HttpServer
-from bike_assets_tests.faults.test_runs import BIN
+from bike_assets_tests.faults.test_killed_runs import BIN
 from bike_assets_tests.journeys.homes import Home, home, wait_until
 
 CANARY = "canary-0123456789"
