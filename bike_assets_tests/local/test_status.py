@@ -6,12 +6,12 @@ from pathlib import Path
 from bike_assets.alerts.desk import Desk
 from bike_assets.alerts.incidents import Severity, Trouble
 from bike_assets.local.status import status
-from bike_assets.settings import Settings
+from bike_assets.settings import load_settings
 from bike_assets_tests.model.builders import NOON
 
 
-def test_open_incidents_are_listed_the_newest_first(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path)
+def test_open_incidents_are_listed_the_newest_first(bare_directory: Path) -> None:
+    settings = load_settings(home=bare_directory)
     assert status(settings)["incidents"] == []
     for number, watcher in enumerate(("services", "runs")):
         desk = Desk(settings.incidents / f"{watcher}.json", {}, NOON)
