@@ -130,6 +130,8 @@ def status(as_json: AsJson = False) -> None:
         age = "" if service["heartbeat_age_s"] is None else f"{service['heartbeat_age_s']:.0f} s ago"
         table.add_row(service["name"], service["state"], age, escape(service["says"]))
     out.print(table)
+    for each in found["incidents"]:
+        out.print(f"[red]{each['severity']}[/] since {each['since']}: {escape(each['says'])}")
     out.print(found["summary"])
 
 

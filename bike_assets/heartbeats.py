@@ -20,6 +20,8 @@ class Heartbeat:
     pid: int
     at: datetime
     details: Mapping[str, Any]
+    after: datetime | None = None
+    """When the process before it last beat, where that one did not end in order."""
 
     def age_s(self, now: datetime) -> float:
         return (now - self.at).total_seconds()
@@ -33,14 +35,27 @@ def heartbeat(run: Path, service: str) -> Callable[[Mapping[str, Any]], None]:
     """A function that writes the service's heartbeat, whole or not at all."""
     run.mkdir(parents=True, exist_ok=True)
     path = _path(run, service)
+    before = read_heartbeat(run, service)
+    after = before and before.at.isoformat(timespec="milliseconds")
     aside = path.with_suffix(f".{os.getpid()}")
 
     def beat(details: Mapping[str, Any]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        aside.write_text(json.dumps({"pid": os.getpid(), "at": now, **details}, default=str))
+        aside.write_text(json.dumps({"pid": os.getpid(), "at": now, "after": after, **details}, default=str))
         aside.replace(path)
 
     return beat
+
+
+def end_heartbeat(run: Path, service: str) -> None:
+    """Called by a service that ends in order: a heartbeat that stays behind is that of a process that died."""
+    _path(run, service).unlink(missing_ok=True)
+
+
+def end_heartbeats(run: Path) -> None:
+    """The same for all services of a home, where it is known that none of them runs."""
+    for path in run.glob("*.heartbeat.json"):
+        path.unlink(missing_ok=True)
 
 
 def read_heartbeat(run: Path, service: str) -> Heartbeat | None:
@@ -49,4 +64,5 @@ def read_heartbeat(run: Path, service: str) -> Heartbeat | None:
         details = json.loads(_path(run, service).read_text())
     except FileNotFoundError:
         return None
-    return Heartbeat(service, details.pop("pid"), datetime.fromisoformat(details.pop("at")), details)
+    pid, at, after = details.pop("pid"), details.pop("at"), details.pop("after", None)
+    return Heartbeat(service, pid, datetime.fromisoformat(at), details, after and datetime.fromisoformat(after))

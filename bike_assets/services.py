@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from bike_assets.heartbeats import heartbeat
+from bike_assets.heartbeats import end_heartbeat, heartbeat
 from bike_assets.locks import held, is_held
 from bike_assets.model.errors import BrokerUnavailable
 from bike_assets.reporting import Reported, Reporter
@@ -79,6 +79,7 @@ def run_poller(settings: Settings, partitions: int) -> None:
         control.start()
         try:
             poller.run(stop)
+            end_heartbeat(settings.run, POLLER)
         finally:
             control.stop()
             raw.close()
@@ -121,6 +122,7 @@ def is_stream_up(settings: Settings) -> bool:
 
 def run_stream(settings: Settings, spark: "SparkHome") -> None:
     """Carry the topics into the tables until told to stop."""
+    from bike_assets.stream.behind import Behind
     from bike_assets.stream.closing import ClosingDays
     from bike_assets.stream.offsets import end_offsets
     from bike_assets.stream.progress import EVENTS
@@ -131,15 +133,19 @@ def run_stream(settings: Settings, spark: "SparkHome") -> None:
     reported = Reported(heartbeat(settings.run, STREAM), reporter, "rows")
     days = ClosingDays(settings.lake, settings.run / "closed_days.json", day_report(reporter))
 
+    behind = Behind(lambda: end_offsets(settings.bootstrap_servers), datetime.now(UTC))
+    behind.start()
+
     def beat(details: Mapping[str, Any]) -> None:
-        reported(details)
         done = details["queries"][EVENTS].get("offsets") or {}
+        reported({**details, "lag": behind.report(done)})
         with suppress(BrokerUnavailable):  # then nothing is polled either, and it is looked again in a moment
             days.look(datetime.now(UTC), done, lambda: end_offsets(settings.bootstrap_servers))
 
     plan = replace(stream_plan(settings, spark), serving=serving(settings))
     with stream_lock(settings):
         run(plan, beat, stop)
+    end_heartbeat(settings.run, STREAM)
 
 
 def day_report(reporter: Reporter) -> "Report":
@@ -179,6 +185,7 @@ def run_page(settings: Settings) -> None:
 
     beat = heartbeat(settings.run, PAGE)
     run(settings.host, settings.page_port, settings.bootstrap_servers, dagster_url(settings), lambda: beat({}))
+    end_heartbeat(settings.run, PAGE)
 
 
 def run_simulator(settings: Settings, seed: int) -> None:

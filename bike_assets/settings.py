@@ -61,6 +61,19 @@ class Settings(BaseSettings):
 
     jcdecaux_key: SecretStr | None = Field(None, description="the key of JCDecaux's API")
     jcdecaux_url: str = Field("https://api.jcdecaux.com", description="JCDecaux's API")
+
+    alert_webhook: SecretStr | None = Field(None, description="where each incident is posted as JSON")
+    slack_webhook: SecretStr | None = Field(None, description="Slack's incoming webhook for incidents")
+    alert_email: str | None = Field(None, description="who gets incidents by mail, with commas between them")
+    smtp_host: str = Field("127.0.0.1", description="the server that takes the mail")
+    smtp_port: int = Field(25, ge=1, le=65535, description="of the mail server")
+    smtp_starttls: bool = Field(False, description="whether mail goes encrypted")
+    smtp_user: str | None = Field(None, description="with which the mail server knows us; without it, it need not")
+    smtp_password: SecretStr | None = Field(None, description="of that user")
+    smtp_from: str | None = Field(None, description="the sender of the mail; without it, its first recipient")
+
+    dagster_days: PositiveInt = Field(30, description="days that Dagster keeps what is no longer needed of its runs")
+
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$",
                            description="DEBUG, INFO, WARNING or ERROR")
     log_json: bool = Field(False, description="a JSON object a line instead of text")
@@ -95,9 +108,18 @@ class Settings(BaseSettings):
         return self.home / "run"
 
     @property
+    def incidents(self) -> Path:
+        """What is wrong, and which alerts are still to be sent."""
+        return self.run / "incidents"
+
+    @property
     def spark_token(self) -> Path:
         """The file with which a run shows the resident Spark driver that it may ask."""
         return self.run / "spark.token"
+
+    @property
+    def alert_recipients(self) -> list[str]:
+        return [each.strip() for each in (self.alert_email or "").split(",") if each.strip()]
 
     @property
     def logs(self) -> Path:

@@ -17,7 +17,8 @@ from bike_assets.local.java import java_home
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-WHOLE_MACHINE = {"test_kills.py", "test_demo.py", "test_replay.py", "test_by_hand.py", "test_sentences.py"}
+WHOLE_MACHINE = {"test_kills.py", "test_killed_runs.py", "test_alerts.py", "test_demo.py", "test_replay.py",
+                 "test_by_hand.py", "test_sentences.py"}
 """Tests that start brokers, Sparks and services as a user would: one after the other, or they wait for each other."""
 
 CHECKOUT = Path(__file__).parents[1]

@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bike_assets.heartbeats import heartbeat, read_heartbeat
+from bike_assets.heartbeats import end_heartbeat, end_heartbeats, heartbeat, read_heartbeat
 
 
 def test_a_heartbeat_says_who_when_and_what(tmp_path: Path) -> None:
@@ -43,3 +43,27 @@ def test_a_heartbeat_ages(tmp_path: Path) -> None:
     beat = read_heartbeat(tmp_path, "poller")
     assert beat is not None
     assert beat.age_s(beat.at + timedelta(seconds=90)) == 90
+
+
+def test_who_comes_after_one_that_died_says_when_that_was(tmp_path: Path) -> None:
+    heartbeat(tmp_path, "poller")({})
+    died = read_heartbeat(tmp_path, "poller")
+    next_one = heartbeat(tmp_path, "poller")
+    for _ in range(2):
+        next_one({})
+        found = read_heartbeat(tmp_path, "poller")
+        assert died is not None
+        assert found is not None
+        assert (died.after, found.after) == (None, died.at)
+
+
+def test_who_comes_after_one_that_ended_in_order_says_nothing(tmp_path: Path) -> None:
+    for is_all in (False, True):
+        heartbeat(tmp_path, "poller")({})
+        end_heartbeats(tmp_path) if is_all else end_heartbeat(tmp_path, "poller")
+        assert read_heartbeat(tmp_path, "poller") is None
+        heartbeat(tmp_path, "poller")({})
+        found = read_heartbeat(tmp_path, "poller")
+        assert found is not None
+        assert found.after is None
+        end_heartbeat(tmp_path, "poller")

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "exports": "model lake",
     "dashboard": "model lake",
     "simulator": "model",
+    "alerts": "model sources heartbeats",
     "settings": "model",
     "locks": "model",
     "heartbeats": "",
@@ -31,8 +32,8 @@ MAY_IMPORT = {
     "logs": "",
     # Where the layers are put together: services without Dagster and without what starts them.
     "services": "model sources lake ingest stream dashboard simulator settings heartbeats locks reporting",
-    "local": "model sources lake ingest stream defs definitions settings heartbeats locks services",
-    "defs": "model sources lake warehouse quality heartbeats settings",
+    "local": "model sources lake ingest stream alerts defs definitions settings heartbeats locks services",
+    "defs": "model sources lake warehouse quality alerts heartbeats settings",
     "definitions": "defs",
     "cli": "model lake exports settings logs services local",
     "__main__": "cli",

@@ -1,6 +1,7 @@
 """A range of days built through Dagster from the command line: the same job, checks and record as from the UI."""
 
 import os
+import socket
 import uuid
 from collections.abc import Callable
 from datetime import date
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 import dagster as dg
 
+from bike_assets.defs.launcher import HOST_TAG
 from bike_assets.defs.partitions import DAYS, tags_of
 from bike_assets.model.errors import NotBuilt, WrongDay
 
@@ -48,8 +50,9 @@ def build_days(
     with dg.DagsterInstance.get() as instance:
         instance.add_event_listener(run_id, lambda entry: _tell(entry, on_step))
         result = job.execute_in_process(
-            run_config=_QUIET, instance=instance, run_id=run_id, tags=tags_of(first, last), raise_on_error=False
-        )
+            run_config=_QUIET, instance=instance, run_id=run_id, raise_on_error=False,
+            tags={**tags_of(first, last), HOST_TAG: socket.gethostname()},
+        )  # fmt: skip
         if not result.success:
             raise NotBuilt(_why(result))
 

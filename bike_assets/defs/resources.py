@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from bike_assets.heartbeats import FRESH_S, read_heartbeat
 from bike_assets.model.errors import LakeBroken, WrongSettings
 from bike_assets.model.schema import Table
-from bike_assets.settings import load_settings
+from bike_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     import duckdb
     from pyspark.sql import SparkSession
+
+    from bike_assets.alerts.desk import Desk
+    from bike_assets.sources.redaction import Secrets
 
 
 class Bike(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -143,6 +146,54 @@ class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise dg.Failure(str(err)) from None
 
 
+class Record(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Dagster's own record: how long what is overtaken is kept."""
+
+    days: int
+
+
+class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where incidents are kept, and the channels of the settings.
+
+    The channels hold secrets: they are read where an alert is sent, and are no part of Dagster's configuration,
+    which the UI shows.
+    """
+
+    run_directory: str
+    book_directory: str
+    dagster_url: str
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.run_directory)
+
+    def desk(self, watcher: str, now: datetime) -> "Desk":
+        """The desk of one that looks on."""
+        from bike_assets.alerts.channels import MailServer, channels
+        from bike_assets.alerts.desk import Desk
+
+        settings = load_settings()
+        server = MailServer(settings.smtp_host, settings.smtp_port, settings.smtp_starttls, settings.smtp_user,
+                            _shown(settings.smtp_password))
+        there = channels(
+            self.dagster_url,
+            webhook_url=_shown(settings.alert_webhook), slack_url=_shown(settings.slack_webhook),
+            recipients=settings.alert_recipients, mail_server=server, sender=settings.smtp_from,
+        )  # fmt: skip
+        return Desk(Path(self.book_directory) / f"{watcher}.json", there, now)
+
+    def secrets(self) -> "Secrets":
+        """What must never be told, whatever an error says."""
+        from bike_assets.sources.redaction import Secrets
+
+        values = [getattr(load_settings(), name) for name in Settings.model_fields]
+        return Secrets(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+
+
+def _shown(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
 def resources() -> dict[str, dg.ConfigurableResource[Any]]:
     """The resources, from the settings."""
     settings = load_settings()
@@ -159,4 +210,10 @@ def resources() -> dict[str, dg.ConfigurableResource[Any]]:
         "spark": spark,
         "lake": Lake(path=str(settings.lake), events_days=settings.events_days),
         "sources": Sources(path=str(settings.sources)),
+        "record": Record(days=settings.dagster_days),
+        "alerts": Alerts(
+            run_directory=str(settings.run),
+            book_directory=str(settings.incidents),
+            dagster_url=f"http://{settings.host}:{settings.dagster_port}",
+        ),
     }

@@ -40,6 +40,7 @@ class Lane:
         self._outcomes: Counter[str] = Counter()
         self._events = 0
         self._committed_at: datetime | None = None
+        self._waits_since: datetime | None = None
 
     @property
     def is_full(self) -> bool:
@@ -51,7 +52,13 @@ class Lane:
         self._thread.start()
 
     def put(self, answer: Answer) -> None:
+        self._waits_since = self._waits_since or datetime.now(UTC)
         self._queue.put(answer)
+
+    def last_good_poll_at(self, system_id: str) -> datetime | None:
+        """When the system's last good poll was, of whatever process; None where none is known."""
+        memory = self._writer.memories.get(system_id)
+        return None if memory is None else memory.last_good_poll_at
 
     def check(self) -> None:
         """Raise what ended the lane, if it ended."""
@@ -68,6 +75,7 @@ class Lane:
             "partition": self._writer.partition,
             "queued": self._queue.qsize(),
             "committed_at": self._committed_at and self._committed_at.isoformat(),
+            "waits_since": self._waits_since and self._waits_since.isoformat(),
             "events": self._events,
             "written": dict(self._writer.written),
             "polls": dict(self._outcomes),
@@ -129,5 +137,6 @@ class Lane:
         self._outcomes.update(str(poll.outcome) for poll in polls)
         self._events += sum(poll.events for poll in polls)
         self._committed_at = datetime.now(UTC)
+        self._waits_since = None if self._queue.empty() else self._committed_at
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -18,6 +19,7 @@ from bike_assets.ingest.lanes import Lane
 from bike_assets.ingest.raw import RawStore
 from bike_assets.ingest.routing import expected_parts
 from bike_assets.model.answers import Answer
+from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.messages import Poll
 from bike_assets.model.topics import partition_of
 
@@ -58,6 +60,8 @@ class Poller:
         self._heartbeat = heartbeat
         self._order = count()
         self._answers = 0
+        self._began_at = datetime.now(UTC)
+        self._good_at: dict[str, datetime] = {}
         self._plan: list[_Due] = []
         self._wake = threading.Condition()
         self._waiting: dict[str, Future[list[Poll]]] = {}
@@ -96,9 +100,24 @@ class Poller:
         return {
             "rows": rows,
             "systems": sum(len(asker.system_ids) for asker in self._askers),
+            "quiet": self.quiet(datetime.now(UTC)),
             "raw_dropped": self._raw.dropped,
             "lanes": lanes,
         }
+
+    def quiet(self, now: datetime) -> dict[str, datetime | None]:
+        """The systems whose last good poll is too long ago, and when it was; while nobody polled, none was missed."""
+        found = {}
+        for asker in self._askers:
+            since = now - max(MAX_GAP, 2 * timedelta(seconds=asker.poll_seconds))
+            for system_id in asker.system_ids:
+                # A lane that lost Kafka knows nothing until it has read its memories back.
+                last = self._lane(system_id).last_good_poll_at(system_id) or self._good_at.get(system_id)
+                if last is not None:
+                    self._good_at[system_id] = last
+                if max(last or self._began_at, self._began_at) < since:
+                    found[system_id] = last
+        return found
 
     def _schedule(self, asker: SourceAsker, at: float) -> None:
         """Plan the source's next poll, in the place of the one that was planned."""

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bike_assets import services
+from bike_assets.alerts.incidents import read_book
 from bike_assets.heartbeats import Heartbeat, read_heartbeat
 from bike_assets.local.supervision import Supervision
 from bike_assets.settings import Settings
@@ -21,7 +22,17 @@ def status(settings: Settings) -> dict[str, Any]:
         if states
         else "Nothing supervised runs here; `bike up` starts everything."
     )
-    return {"home": str(settings.home), "is_up": states is not None, "services": found, "summary": summary}
+    return {"home": str(settings.home), "is_up": states is not None, "services": found,
+            "incidents": _incidents(settings), "summary": summary}
+
+
+def _incidents(settings: Settings) -> list[dict[str, str]]:
+    """What is wrong, as Dagster's sensors saw it last, the newest first."""
+    found = [trouble for path in settings.incidents.glob("*.json") for trouble in read_book(path).open.values()]
+    return [
+        {"since": each.since.isoformat(timespec="seconds"), "severity": each.severity, "says": each.says}
+        for each in sorted(found, key=lambda each: each.since, reverse=True)
+    ]
 
 
 def _service(settings: Settings, name: str, state: str | None) -> dict[str, Any]:

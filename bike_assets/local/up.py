@@ -1,5 +1,7 @@
 """`bike up`: everything started in order, watched, and ended together."""
 
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -12,10 +14,11 @@ from rich.live import Live
 from rich.table import Table
 
 from bike_assets import services
+from bike_assets.heartbeats import end_heartbeats
 from bike_assets.local import parts
 from bike_assets.local.demo import demo_settings, is_empty
 from bike_assets.local.home import CHECKOUT, dagster_home
-from bike_assets.local.leftovers import leftovers, reap
+from bike_assets.local.leftovers import CHILD_MARK, leftovers, reap
 from bike_assets.local.ports import refuse_busy_ports
 from bike_assets.local.supervision import Program, Supervision
 from bike_assets.local.watchdog import kill_hanging
@@ -26,6 +29,7 @@ from bike_assets.settings import Settings
 from bike_assets.sources.config import load_sources
 
 BROKER, SIMULATOR, WEBSERVER, DAEMON = "broker", "simulator", "dagster-webserver", "dagster-daemon"
+ORPHANS = "runs left behind"
 READY_S = 120.0
 WATCH_S = 5.0
 
@@ -37,6 +41,7 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
     stop = services.until_told_to_stop()
     with held(settings.run / "up.lock", "`bike up` runs in this home already: see `bike status`"):
         reap(settings.home)
+        end_heartbeats(settings.run)
         refuse_busy_ports(settings, is_demo=is_demo)
         refuse_wrong_sources(settings)
         parts.jars(settings)
@@ -115,9 +120,11 @@ class Steps:
 
 
 def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_demo: bool) -> None:
-    programs = _programs(settings, dagster_home(settings), is_demo=is_demo)
+    home = dagster_home(settings)
+    programs = _programs(settings, home, is_demo=is_demo)
     for program in programs:
         steps.say(program.name)
+    orphans = _ending_orphans(settings, home)
     supervision.start(programs)
     steps.wait(BROKER if settings.kafka is None else "Kafka", lambda: parts.is_broker_up(settings, 0.5))
     parts.existing_kafka(settings)
@@ -126,6 +133,7 @@ def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_dem
     if is_demo:
         _replay(settings, steps)
     supervision.start_program(services.POLLER)
+    steps.wait(ORPHANS, lambda: orphans.poll() is not None)
     for name in (WEBSERVER, DAEMON):
         supervision.start_program(name)
     waits = {
@@ -140,6 +148,19 @@ def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_dem
     for what, is_ready in waits.items():
         steps.wait(what, is_ready)
     steps.ready(DAEMON, "started")
+
+
+def _ending_orphans(settings: Settings, home: Path) -> subprocess.Popen[bytes]:
+    """The process that ends the runs that a kill left behind; nothing of this home runs, so their processes are gone.
+
+    Where it fails, its log says why, and run monitoring does its work a little later.
+    """
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    with (settings.logs / "orphans.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "bike_assets.defs.orphans"], stdout=log, stderr=log,
+            env=os.environ | {"DAGSTER_HOME": str(home), CHILD_MARK: f"{os.getpid()}:{settings.home}"},
+        )  # fmt: skip
 
 
 def _replay(settings: Settings, steps: Steps) -> None:

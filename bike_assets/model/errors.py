@@ -75,3 +75,9 @@ class WrongQuery(BikeAssetsError):
 
 class NotExported(BikeAssetsError):
     """The files of an export could not be written; what was there before is as it was."""
+
+
+class NotSent(BikeAssetsError):
+    """A channel did not take an alert; it is sent again."""
+
+    retryable = True

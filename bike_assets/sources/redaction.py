@@ -10,6 +10,7 @@ MIN_SECRET = 8
 """A shorter word is no key: taking it out of an answer would only spoil the answer."""
 
 _QUERY = re.compile(r"\?[^\s\"'>)\]]*")
+_USER = re.compile(r"(\w+://)[^/\s\"'@]*@")
 _HTTP_LOGGERS = ("urllib3", "urllib3.connectionpool", "urllib3.connection", "urllib3.response",
                  "urllib3.poolmanager", "urllib3.util.retry", "requests")
 
@@ -22,6 +23,11 @@ def redact_url(url: str) -> str:
     except ValueError:
         return "an address that is none"
     return f"{parts.scheme}://{host}{parts.path}"
+
+
+def redact_text(text: str) -> str:
+    """The text without the query and the user of any URL in it."""
+    return _USER.sub(r"\1", _QUERY.sub(f"?{REMOVED}", text))
 
 
 class Secrets:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from bike_assets.ingest.lanes import Lane
 from bike_assets.ingest.poller import Poller
 from bike_assets.ingest.raw import RawStore
 from bike_assets.model import topics
+from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import Fenced
 from bike_assets.simulator.server import serve
 from bike_assets.sources.config import GbfsSource
@@ -135,3 +136,36 @@ def test_a_fenced_writer_ends_the_poller(kafka: StandInKafka, tmp_path: Path) ->
         kafka.writer(0).open()
         running.thread.join(WAIT_S)
         assert isinstance(running.error, Fenced)
+
+
+def last_good(running: Running) -> datetime:
+    """When the town's last good poll was: a day later it is quiet, and that says so."""
+    last = running.poller.quiet(datetime.now(UTC) + timedelta(days=1))["town"]
+    assert last is not None
+    return last
+
+
+def test_a_system_without_a_good_poll_for_half_an_hour_is_quiet(kafka: StandInKafka, tmp_path: Path) -> None:
+    with polling(kafka, tmp_path, 1) as running:
+        assert running.poller.quiet(datetime.now(UTC)) == {}, "while nobody polled, none was missed"
+        running.wait_until(lambda: len(statuses(kafka)) >= 1)
+    last = last_good(running)
+    assert running.poller.quiet(last + MAX_GAP) == {}
+    assert running.poller.quiet(last + MAX_GAP + timedelta(seconds=9)) == {"town": last}
+    assert running.beats[-1]["quiet"] == {}
+
+
+def test_a_system_that_is_asked_seldom_has_two_of_its_intervals(kafka: StandInKafka, tmp_path: Path) -> None:
+    with polling(kafka, tmp_path, 3600) as running:
+        running.wait_until(lambda: len(statuses(kafka)) == 1)
+    last = last_good(running)
+    assert running.poller.quiet(last + timedelta(seconds=7190)) == {}
+    assert running.poller.quiet(last + timedelta(seconds=7210)) == {"town": last}
+
+
+def test_a_lane_that_lost_kafka_makes_no_system_quiet(kafka: StandInKafka, tmp_path: Path) -> None:
+    with polling(kafka, tmp_path, 1) as running:
+        running.wait_until(lambda: len(statuses(kafka)) >= 1 and running.poller.quiet(datetime.now(UTC)) == {})
+    last = last_good(running)
+    running.poller._lanes[0]._writer.memories.clear()
+    assert running.poller.quiet(last + MAX_GAP) == {}

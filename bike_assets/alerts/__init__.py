@@ -1,0 +1,1 @@
+"""Incidents: what is wrong, told once when it begins and once when it is over."""

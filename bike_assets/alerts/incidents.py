@@ -1,0 +1,141 @@
+"""The book of incidents: what is wrong now, and which alerts are still to be sent.
+
+A watcher has a book of its own, a file: it is written whole or not at all, before anything is sent and after
+each alert that was. A crash in between sends one alert twice and loses none.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from bike_assets.model.errors import NotSent
+
+REMEMBERED = 1_000
+"""How many incidents that are over a book still knows, so that the same one is not told again."""
+
+
+class Severity(StrEnum):
+    """A warning is told too, but need not wake anybody."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Something that is wrong. By `key` it is known again as long as it lasts, by `since` from one before it."""
+
+    key: str
+    says: str
+    since: datetime
+    severity: Severity = Severity.ERROR
+    path: str = ""
+    """Where Dagster's UI shows it."""
+
+
+class Event(StrEnum):
+    """What an alert tells of an incident."""
+
+    OPEN = "open"
+    OVER = "over"
+
+
+class Alert(msgspec.Struct):
+    """What is sent: once when an incident begins, once when it is over. `to` are the channels that lack it."""
+
+    event: Event
+    trouble: Trouble
+    says: str
+    at: datetime
+    to: list[str]
+
+    @property
+    def id(self) -> str:
+        """The same for both alerts of an incident, and for one that is sent again."""
+        return f"{self.trouble.key}@{self.trouble.since.isoformat()}"
+
+
+Channel = Callable[[Alert], None]
+"""Takes an alert, or raises NotSent."""
+
+
+class Book(msgspec.Struct):
+    """A watcher's incidents. `told`: since when each was that was ever opened, the newest last.
+
+    `hoped`: what failed, and when, but is to be tried again without anybody's help.
+    """
+
+    open: dict[str, Trouble] = {}
+    waiting: list[Alert] = []
+    told: dict[str, datetime] = {}
+    hoped: dict[str, datetime] = {}
+
+    def begin(self, trouble: Trouble, now: datetime, channels: Iterable[str]) -> bool:
+        """Open an incident, and whether it is new: not open already, nor told and over."""
+        if trouble.key in self.open or self.told.get(trouble.key) == trouble.since:
+            return False
+        self.open[trouble.key] = trouble
+        self.told.pop(trouble.key, None)
+        self.told[trouble.key] = trouble.since
+        while len(self.told) > REMEMBERED:
+            self.told.pop(next(iter(self.told)))
+        self._tell(Event.OPEN, trouble, trouble.says, now, channels)
+        return True
+
+    def end(self, key: str, says: str, now: datetime, channels: Iterable[str]) -> bool:
+        """Close an incident, and whether there was one."""
+        trouble = self.open.pop(key, None)
+        if trouble is None:
+            return False
+        self._tell(Event.OVER, trouble, says, now, channels)
+        return True
+
+    def _tell(self, event: Event, trouble: Trouble, says: str, now: datetime, channels: Iterable[str]) -> None:
+        to = list(channels)
+        if to:
+            self.waiting.append(Alert(event, trouble, says, now, to))
+
+
+def read_book(path: Path) -> Book:
+    """The book as it was last written; an empty one where there is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Book)
+    except FileNotFoundError:
+        return Book()
+
+
+def write_book(path: Path, book: Book) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_bytes(msgspec.json.encode(book))
+    aside.replace(path)
+
+
+def send_waiting(
+    book: Book, channels: Iterable[str], send: Callable[[str, Alert], None], save: Callable[[], None]
+) -> dict[str, str]:
+    """Send what waits, each channel's alerts in order; why a channel took none, by its name.
+
+    `send` raises NotSent; `save` is called after each alert that was taken. What a channel that is set no more
+    lacks is forgotten.
+    """
+    names = set(channels)
+    failed: dict[str, str] = {}
+    for alert in list(book.waiting):
+        for name in list(alert.to):
+            if name in failed:
+                continue
+            try:
+                if name in names:
+                    send(name, alert)
+            except NotSent as err:
+                failed[name] = str(err)
+                continue
+            alert.to.remove(name)
+            if not alert.to:
+                book.waiting.remove(alert)
+            save()
+    return failed

@@ -1,0 +1,105 @@
+"""How runs are launched: as Dagster does it on one machine, and with an eye on their processes.
+
+Dagster's own launcher cannot say whether a run's process still lives. Its code server sees a worker die; but when
+the server is killed too, nobody does, and the run would stay STARTED until its longest time is over.
+"""
+
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import NamedTuple
+
+import dagster as dg
+import psutil
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+
+HOST_TAG = "bike/host"
+"""On which machine a run is that no code server launched: nobody else can look after its process."""
+
+LAUNCHED_TAG = ".dagster/grpc_info"
+ANSWER_S = 5
+SERVER_BACK_S = 75.0
+"""Dagster's daemon looks after its code servers once a minute."""
+
+CLOCKS_DIFFER = timedelta(seconds=2)
+"""The system counts a process's age from its boot, which it knows to the second."""
+
+
+class Worker(NamedTuple):
+    """The process of a run, as it told Dagster when it began."""
+
+    pid: int
+    told_at: datetime
+
+    @property
+    def lives(self) -> bool:
+        try:
+            process = psutil.Process(self.pid)
+            began = datetime.fromtimestamp(process.create_time(), UTC)
+            # A pid is used again: another process began after the worker had told of itself.
+            return began <= self.told_at + CLOCKS_DIFFER and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+class WatchedRunLauncher(dg.DefaultRunLauncher):
+    """Dagster's own launcher, which also knows whether a run's process lives: run monitoring asks it."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Whether the run's process lives. RUNNING also for a while where it is gone with its code server:
+
+        Dagster gives up a retry for which it has no code server, and makes a new one within SERVER_BACK_S.
+        """
+        status = self.process_of(run)
+        if status is WorkerStatus.UNKNOWN:
+            gone_at = self._gone_at.setdefault(run.run_id, time.monotonic())
+            status = WorkerStatus.RUNNING if time.monotonic() - gone_at < SERVER_BACK_S else WorkerStatus.NOT_FOUND
+        return CheckRunHealthResult(status, "its process is gone" if status is WorkerStatus.NOT_FOUND else None)
+
+    @cached_property
+    def _gone_at(self) -> dict[str, float]:
+        """When each run was first seen without a process and without a code server."""
+        return {}
+
+    def process_of(self, run: dg.DagsterRun) -> WorkerStatus:
+        """RUNNING where the process lives or that cannot be told from here, NOT_FOUND where it is gone.
+
+        UNKNOWN where it is gone and the code server that launched it does not answer either.
+        """
+        is_launched = LAUNCHED_TAG in run.tags
+        if not is_launched and run.tags.get(HOST_TAG) != socket.gethostname():
+            return WorkerStatus.RUNNING
+        worker = worker_of(self._instance, run.run_id)
+        if worker is not None and worker.lives:
+            return WorkerStatus.RUNNING
+        return self._as_server_says(run.run_id) if is_launched else WorkerStatus.NOT_FOUND
+
+    def _as_server_says(self, run_id: str) -> WorkerStatus:
+        """What the code server says that launched it: it can be another machine's, with processes of its own."""
+        from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+        from dagster._serdes import deserialize_value
+
+        client = self._get_grpc_client_for_termination(run_id)  # type: ignore[no-untyped-call]
+        if client is None:
+            return WorkerStatus.NOT_FOUND
+        try:
+            answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run_id), timeout=ANSWER_S)
+        except dg.DagsterError:
+            return WorkerStatus.UNKNOWN
+        has_it = deserialize_value(answer, CanCancelExecutionResult).can_cancel
+        return WorkerStatus.RUNNING if has_it else WorkerStatus.NOT_FOUND
+
+
+def worker_of(instance: dg.DagsterInstance, run_id: str) -> Worker | None:
+    """The run's process; None where it has not told of itself."""
+    for entry in instance.all_logs(run_id, dg.DagsterEventType.ENGINE_EVENT):
+        event = entry.dagster_event
+        pid = None if event is None else event.engine_event_data.metadata.get("pid")
+        if pid is not None:
+            return Worker(int(str(pid.value)), datetime.fromtimestamp(entry.timestamp, UTC))
+    return None

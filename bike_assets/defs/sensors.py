@@ -1,0 +1,105 @@
+"""What looks on, and tells when something is wrong and when it is over; the rules stand in `alerts/`.
+
+Each tick says in one line what it found. A cursor moves once the alerts of all that it passes are in the book: from
+there they are sent, at each tick again, until they are taken.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from bike_assets.alerts import runs, systems
+from bike_assets.alerts import services as rules
+from bike_assets.alerts.services import POLLER, STREAM
+from bike_assets.defs.resources import Alerts
+from bike_assets.defs.run_ends import ended_after, not_retried
+from bike_assets.defs.warehouse.assets import GROUP as WAREHOUSE
+from bike_assets.heartbeats import FRESH_S, read_heartbeat
+
+RUNNING = dg.DefaultSensorStatus.RUNNING
+SHOWN_ON = {POLLER: ["raw", "answers"], STREAM: ["events", "polls"]}
+"""The asset on whose page a service's heartbeat and lag are plotted."""
+
+PLOTTED_EVERY = timedelta(minutes=1)
+"""More points than that would fill Dagster's record, and show nothing more."""
+
+FIRST_LOOK = timedelta(hours=1)
+"""How far back the first look at the runs goes: what failed before was another time."""
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=RUNNING,
+    description="The poller and the stream live and keep up. What is dead or hangs, the supervisor starts again.",
+)
+def services(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorResult:
+    now = datetime.now(UTC)
+    desk = alerts.desk("services", now)
+    beats = {name: read_heartbeat(alerts.directory, name) for name in (POLLER, STREAM)}
+    for name, beat in beats.items():
+        rules.watch(desk, name, beat, now)
+    desk.close()
+    there = {name: beat for name, beat in beats.items() if beat is not None}
+    plotted_at = datetime.fromisoformat(context.cursor) if context.cursor else None
+    is_plotted = plotted_at is None or now - plotted_at >= PLOTTED_EVERY
+    well = f"Alive, and not behind: {', '.join(there)}."
+    nobody = "No poller and no stream was started in this home; `bike up` starts them."
+    return dg.SensorResult(
+        skip_reason=desk.says(well if there else nobody),
+        asset_events=[
+            dg.AssetObservation(SHOWN_ON[name], metadata=rules.figures(beat, now), description=f"The {name} now.")
+            for name, beat in there.items()
+            if is_plotted
+        ],
+        cursor=now.isoformat() if is_plotted else context.cursor,
+    )
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=RUNNING,
+    description="Every system has a good poll at least every half hour, as the poller says.",
+)
+def quiet_systems(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorResult:
+    now = datetime.now(UTC)
+    desk = alerts.desk("systems", now)
+    beat = read_heartbeat(alerts.directory, POLLER)
+    if beat is None or beat.age_s(now) > FRESH_S:
+        desk.close()
+        return dg.SensorResult(skip_reason=desk.says("No poller is at work: nothing is known of the systems."))
+    count = beat.details["systems"]
+    systems.watch(desk, beat.details["quiet"], count, now)
+    desk.close()
+    return dg.SensorResult(skip_reason=desk.says(f"Systems that are polled: all {count}."))
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=RUNNING,
+    description="Runs that failed and checks that did not hold, until the same is done again and goes well.",
+)
+def ended_runs(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorResult:
+    now = datetime.now(UTC)
+    desk = alerts.desk("runs", now)
+    cursor = None if context.cursor is None else int(context.cursor)
+    secrets = alerts.secrets()
+    runs.look_again(desk, lambda run_id: not_retried(context.instance, run_id, secrets), now)
+    found = ended_after(context.instance, cursor, now - FIRST_LOOK, secrets)
+    for number, run in found:
+        cursor = number
+        if run is not None:
+            runs.take(desk, run)
+    desk.close()
+    return dg.SensorResult(
+        skip_reason=desk.says(f"Runs that ended since the last look: {len(found)}, none wrong."),
+        cursor=None if cursor is None else str(cursor),
+    )
+
+
+later_rows = dg.AutomationConditionSensorDefinition(
+    "later_rows",
+    target=dg.AssetSelection.groups(WAREHOUSE),
+    default_status=RUNNING,
+    minimum_interval_seconds=60,
+    description="Days that got later rows since they were built are built again, with the days that hang on them.",
+)

@@ -1,0 +1,103 @@
+"""What heartbeats say is wrong."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bike_assets.alerts.desk import Desk
+from bike_assets.alerts.incidents import Event, Severity, read_book
+from bike_assets.alerts.services import BEHIND, FAILURES, UNWRITTEN, figures, watch
+from bike_assets.heartbeats import FRESH_S, Heartbeat
+from bike_assets_tests.model.builders import NOON
+
+SENT: list[tuple[str, str]] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_sent() -> None:
+    SENT.clear()
+
+
+def beat(service: str = "poller", age_s: float = 0, after_s: float | None = None, **details: Any) -> Heartbeat:
+    after = None if after_s is None else NOON - timedelta(seconds=after_s)
+    return Heartbeat(service, 7, NOON - timedelta(seconds=age_s), details, after)
+
+
+def ago(seconds: float) -> str:
+    return (NOON - timedelta(seconds=seconds)).isoformat()
+
+
+def look(path: Path, service: str, each: Heartbeat | None) -> list[str]:
+    """A look at a service; the keys of what is wrong then."""
+    desk = Desk(path / "book.json", {"x": lambda alert: SENT.append((alert.event, alert.trouble.key))}, NOON)
+    watch(desk, service, each, NOON)
+    desk.close()
+    return desk.keys
+
+
+def test_a_service_that_beats_is_well_and_one_that_does_not_is_dead(tmp_path: Path) -> None:
+    assert look(tmp_path, "poller", beat(age_s=FRESH_S - 1)) == []
+    assert look(tmp_path, "poller", beat(age_s=FRESH_S + 1)) == ["service/poller"]
+    assert look(tmp_path, "poller", beat(age_s=0.5)) == []
+    assert SENT == [(Event.OPEN, "service/poller"), (Event.OVER, "service/poller")]
+
+
+def test_a_service_that_nobody_started_or_that_ended_in_order_is_no_incident(tmp_path: Path) -> None:
+    assert look(tmp_path, "stream", None) == []
+    look(tmp_path, "stream", beat("stream", age_s=100))
+    assert look(tmp_path, "stream", None) == []
+    assert SENT == [(Event.OPEN, "service/stream"), (Event.OVER, "service/stream")]
+
+
+def test_a_death_between_two_looks_is_told_once_with_its_end(tmp_path: Path) -> None:
+    for _ in range(3):
+        assert look(tmp_path, "poller", beat(after_s=10)) == []
+    assert SENT == [(Event.OPEN, "service/poller"), (Event.OVER, "service/poller")]
+
+
+def test_a_death_that_was_seen_is_not_told_again_by_who_comes_after(tmp_path: Path) -> None:
+    assert look(tmp_path, "poller", beat(age_s=30)) == ["service/poller"]
+    for _ in range(2):
+        assert look(tmp_path, "poller", beat(after_s=30)) == []
+    assert SENT == [(Event.OPEN, "service/poller"), (Event.OVER, "service/poller")]
+
+
+def test_a_query_that_failed_once_is_being_started_again_and_after_some_times_it_is_an_incident(tmp_path: Path) -> None:
+    def stream(failures: int, state: str = "waiting") -> Heartbeat:
+        query = {"state": state, "failures": failures, "reason": "no space left"}
+        return beat("stream", queries={"events": query, "live": {"state": "running", "failures": 0}})
+
+    assert look(tmp_path, "stream", stream(FAILURES - 1)) == []
+    assert look(tmp_path, "stream", stream(FAILURES)) == ["service/stream/events"]
+    assert "no space left" in read_book(tmp_path / "book.json").open["service/stream/events"].says
+    assert look(tmp_path, "stream", beat("stream", age_s=60)) == ["service/stream/events", "service/stream"]
+    assert look(tmp_path, "stream", stream(0, "running")) == []
+
+
+def test_a_stream_that_is_behind_is_a_warning(tmp_path: Path) -> None:
+    def stream(seconds: float) -> Heartbeat:
+        return beat("stream", queries={}, lag={"messages": 12, "caught_up_at": ago(seconds)})
+
+    assert look(tmp_path, "stream", stream(BEHIND.total_seconds() - 1)) == []
+    assert look(tmp_path, "stream", stream(BEHIND.total_seconds() + 1)) == ["service/stream/lag"]
+    found = read_book(tmp_path / "book.json").open["service/stream/lag"]
+    assert (found.severity, "12 messages" in found.says) == (Severity.WARNING, True)
+
+
+def test_a_poller_that_cannot_write_is_an_incident(tmp_path: Path) -> None:
+    def poller(seconds: float) -> Heartbeat:
+        return beat(lanes=[{"queued": 0, "waits_since": None}, {"queued": 9, "waits_since": ago(seconds)}])
+
+    assert look(tmp_path, "poller", poller(UNWRITTEN.total_seconds() - 1)) == []
+    assert look(tmp_path, "poller", poller(UNWRITTEN.total_seconds() + 1)) == ["service/poller/lag"]
+
+
+def test_what_is_plotted_is_age_and_lag() -> None:
+    lanes = [{"queued": 3, "waits_since": ago(4)}, {"queued": 0, "waits_since": None}]
+    assert figures(beat(age_s=0.5, lanes=lanes, quiet={"oslo": None}), NOON) == {
+        "heartbeat_age_s": 0.5, "lag_s": 4.0, "answers_waiting": 3, "quiet_systems": 1}
+    lag = {"messages": 12, "caught_up_at": ago(9)}
+    assert figures(beat("stream", lag=lag), NOON) == {"heartbeat_age_s": 0.0, "lag_s": 9.0, "lag_messages": 12}
+    assert figures(beat("stream", lag=lag | {"messages": None}), NOON) == {"heartbeat_age_s": 0.0, "lag_s": 9.0}

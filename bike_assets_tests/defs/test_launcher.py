@@ -1,0 +1,125 @@
+"""Whether a run's process lives, and what is done at a start with runs whose process is gone."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.events import EngineEventData
+from dagster._core.launcher import WorkerStatus
+
+from bike_assets.defs import launcher as module
+from bike_assets.defs.launcher import HOST_TAG, LAUNCHED_TAG, WatchedRunLauncher, Worker
+from bike_assets.defs.orphans import end_orphans
+
+HERE = {HOST_TAG: socket.gethostname()}
+STATUS = dg.DagsterRunStatus
+
+
+@dg.op
+def nothing() -> None:
+    """Nothing."""
+
+
+@dg.job
+def idle() -> None:
+    nothing()
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    launcher = {"module": module.__name__, "class": WatchedRunLauncher.__name__}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"run_launcher": launcher}) as made:
+        yield made
+
+
+@pytest.fixture
+def dead() -> int:
+    """The pid of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> dict[str, str]:
+    """The tag of a run whose code server is gone."""
+    return {LAUNCHED_TAG: json.dumps({"host": "localhost", "socket": str(tmp_path / "gone.sock")})}
+
+
+def run_of(
+    instance: dg.DagsterInstance, pid: int | None, tags: dict[str, str], status: STATUS = STATUS.STARTED
+) -> dg.DagsterRun:
+    run = instance.create_run_for_job(idle, status=status, tags=tags)
+    if pid is not None:
+        instance.report_engine_event(f"pid {pid}", run, EngineEventData.in_process(pid))
+    return run
+
+
+def says(instance: dg.DagsterInstance, run: dg.DagsterRun) -> WorkerStatus:
+    return instance.run_launcher.check_run_worker_health(run).status
+
+
+def test_the_instance_of_the_project_has_this_launcher() -> None:
+    text = (Path(__file__).parents[2] / "dagster.yaml").read_text()
+    assert f"module: {module.__name__}\n  class: {WatchedRunLauncher.__name__}\n" in text
+
+
+def test_a_process_lives_and_one_that_took_over_its_number_is_another() -> None:
+    now = datetime.now(UTC)
+    assert Worker(os.getpid(), now).lives
+    assert not Worker(os.getpid(), now - timedelta(days=9)).lives
+
+
+def test_a_run_of_this_machine_runs_while_its_process_lives(instance: dg.DagsterInstance, dead: int) -> None:
+    assert says(instance, run_of(instance, os.getpid(), HERE)) is WorkerStatus.RUNNING
+    assert says(instance, run_of(instance, dead, HERE)) is WorkerStatus.NOT_FOUND
+
+
+def test_of_a_run_of_another_machine_nothing_is_said(instance: dg.DagsterInstance, dead: int) -> None:
+    assert says(instance, run_of(instance, dead, {HOST_TAG: "elsewhere"})) is WorkerStatus.RUNNING
+    assert says(instance, run_of(instance, dead, {})) is WorkerStatus.RUNNING
+
+
+def test_a_launched_run_runs_while_its_process_lives_whatever_became_of_its_code_server(
+    instance: dg.DagsterInstance, nowhere: dict[str, str]
+) -> None:
+    assert says(instance, run_of(instance, os.getpid(), nowhere)) is WorkerStatus.RUNNING
+
+
+def test_a_run_that_is_gone_with_its_code_server_is_left_until_there_is_another_one_to_retry_it(
+    instance: dg.DagsterInstance, dead: int, nowhere: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(instance, dead, nowhere)
+    assert says(instance, run) is WorkerStatus.RUNNING
+    monkeypatch.setattr(module, "SERVER_BACK_S", 0)
+    assert says(instance, run) is WorkerStatus.NOT_FOUND
+
+
+def test_a_start_ends_all_runs_whose_process_is_gone_at_once(
+    instance: dg.DagsterInstance, dead: int, nowhere: dict[str, str]
+) -> None:
+    wanted = {
+        run_of(instance, dead, nowhere).run_id: STATUS.FAILURE,
+        run_of(instance, None, nowhere, STATUS.STARTING).run_id: STATUS.FAILURE,
+        run_of(instance, dead, HERE).run_id: STATUS.FAILURE,
+        run_of(instance, dead, nowhere, STATUS.CANCELING).run_id: STATUS.CANCELED,
+        run_of(instance, os.getpid(), nowhere).run_id: STATUS.STARTED,
+        run_of(instance, None, {}, STATUS.NOT_STARTED).run_id: STATUS.NOT_STARTED,
+    }
+    ended = end_orphans(instance)
+    assert {run.run_id: run.status for run in instance.get_runs()} == wanted
+    assert set(ended) == {run_id for run_id, status in wanted.items() if status in {STATUS.FAILURE, STATUS.CANCELED}}
+    assert end_orphans(instance) == []
+
+
+def test_an_instance_with_another_launcher_is_left_alone(dead: int) -> None:
+    with dg.DagsterInstance.ephemeral() as other:
+        run_of(other, dead, HERE)
+        assert end_orphans(other) == []
