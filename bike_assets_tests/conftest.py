@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from bike_assets.local.broker import HOST, LocalBroker
 from bike_assets.local.jars import Jars, ensure_jars
-from bike_assets.local.java import java_home
+from bike_assets_tests.java import short_lived_java
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,7 +56,7 @@ def free_ports(count: int) -> list[int]:
 @pytest.fixture(scope="session")
 def java() -> Path:
     """A JAVA_HOME that Spark and Kafka run on."""
-    return java_home(None, HOME)
+    return short_lived_java(HOME)
 
 
 @pytest.fixture(scope="session")

@@ -246,10 +246,10 @@ def replayed_with_kills(disturbed: Disturbed, system_id: str, build: str) -> lis
 
 
 @pytest.fixture(scope="module")
-def disturbed(jars: Jars, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disturbed]:
+def disturbed(java: Path, jars: Jars, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disturbed]:
     """Everything killed, then replayed to the end and drained in peace."""
     ports_of_its_own = tmp_path_factory.mktemp("kills")
-    with home(ports_of_its_own, TRIGGER_SECONDS="0.5") as made:
+    with home(ports_of_its_own, TRIGGER_SECONDS="0.5", JAVA_HOME=str(java)) as made:
         made.environment["BIKE_KAFKA"] = made.bootstrap  # nobody but this test may start a broker
         found = Disturbed(made, read_lines(BESANCON))
         with made.running("run", "broker", until=lambda: is_broker_up(made)):
