@@ -145,12 +145,12 @@ def ask(lake: Path, query: str) -> Answered:
         result = con.execute(query)
         return Answered([column[0] for column in result.description or []], result.fetchall())
     except duckdb.Error as err:
-        raise _broken_table(lake, err) or WrongQuery(f"DuckDB cannot answer this: {err}") from None
+        raise broken_table(lake, err) or WrongQuery(f"DuckDB cannot answer this: {err}") from None
     finally:
         con.close()
 
 
-def _broken_table(lake: Path, err: duckdb.Error) -> LakeBroken | None:
+def broken_table(lake: Path, err: duckdb.Error) -> LakeBroken | None:
     """What is broken, where the error names a table's file, or comes from the view of a broken table."""
     said = str(err).splitlines()[0]
     for table in TABLES:

@@ -48,6 +48,8 @@ _CONFIG = {
     # A batch of a city is some hundred rows: Spark's defaults for large data cost it ten times the time.
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
+    # A day's seven tables are more compiled code than Spark's 100 places: each run would compile all of it again.
+    "spark.sql.codegen.cache.maxEntries": "2000",
     "spark.sql.streaming.noDataProgressEventInterval": "1000",
     "spark.sql.streaming.checkpointFileManagerClass": (
         "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"

@@ -221,8 +221,8 @@ def test_a_file_from_before_a_column_was_there_has_nulls_in_it(tmp_path: Path) -
 
 
 def test_of_a_year_only_the_days_asked_for_are_opened(tmp_path: Path) -> None:
-    for days in range(5):
-        write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=NOON + timedelta(days=days)))
+    for number in range(5):
+        write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=NOON + timedelta(days=number)))
     con = connect(tmp_path)
     first, last = NOON.date(), NOON.date() + timedelta(days=1)
     days = f"utc_date BETWEEN DATE '{first}' AND DATE '{last}'"
