@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import (
     BooleanType,
@@ -55,6 +57,9 @@ _CONFIG = {
         "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
     ),
 }
+
+SPARKS = (PySparkException, Py4JJavaError)
+"""What Spark raises; Delta's own exceptions come as Java's where the driver is this process's."""
 
 STREAM_POOL = "stream"
 _SERVING = {
@@ -132,3 +137,8 @@ def spark_schema(columns: Sequence[Column]) -> StructType:
 def read_table(spark: SparkSession, lake: Path, table: Table) -> DataFrame:
     """The table at its newest version."""
     return spark.read.format("delta").load(str(table_path(lake, table)))
+
+
+def is_conflict(err: Exception) -> bool:
+    """Whether another writer of a Delta table was quicker: the same work can be done again."""
+    return "DELTA_CONCURRENT" in str(err)

@@ -19,13 +19,11 @@ import structlog
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from filelock import FileLock
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from bike_assets.lake.rows import Days, read_rows, replace_rows
-from bike_assets.lake.spark import read_table, spark_schema
+from bike_assets.lake.spark import SPARKS, is_conflict, read_table, spark_schema
 from bike_assets.lake.tables import ensure_table, open_table, rows_in, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
@@ -57,9 +55,6 @@ from bike_assets.warehouse.system_day import system_days
 log = structlog.get_logger()
 
 DAY = timedelta(days=1)
-_SPARKS = (PySparkException, Py4JJavaError)
-"""What Spark raises; Delta's own exceptions come as Java's where the driver is this process's."""
-
 TRIES = 6
 """How often a write is tried that another run's write to the same table got in the way of."""
 
@@ -80,7 +75,7 @@ def build(spark: SparkSession, lake: Path, table: Table, days: Days | None) -> i
         ensure_table(lake, each)
     try:
         return _replaced(spark, lake, table, days)
-    except (*_SPARKS, CommitFailedError, LakeBroken) as err:
+    except (*SPARKS, CommitFailedError, LakeBroken) as err:
         raise LakeBroken(f"{table.name} could not be built: {_reason(err)}") from None
 
 
@@ -199,8 +194,8 @@ def _replaced(spark: SparkSession, path: Path, table: Table, days: Days | None) 
         lake = _Lake(spark, path)
         try:
             return _by_hand(lake, table, days) if _tuned(lake, days) else _by_spark(lake, table, days)
-        except (*_SPARKS, CommitFailedError) as err:
-            if tries == TRIES - 1 or not _is_conflict(err):
+        except (*SPARKS, CommitFailedError) as err:
+            if tries == TRIES - 1 or not (isinstance(err, CommitFailedError) or is_conflict(err)):
                 raise
             log.warning("written by another run too, taken again", table=table.name)
             time.sleep(random.uniform(0.2, 1.0) * (tries + 1))  # noqa: S311
@@ -242,10 +237,6 @@ def _by_spark(lake: _Lake, table: Table, days: Days | None) -> int:
 def _turn(lake: Path, table: Table) -> FileLock:
     """Held by who writes: Spark's commit on a disk is a look and a rename, and one between them would be lost."""
     return FileLock(lake / "_locks" / f"{table.name}.lock")
-
-
-def _is_conflict(err: Exception) -> bool:
-    return isinstance(err, CommitFailedError) or "DELTA_CONCURRENT" in str(err)
 
 
 def _reason(err: Exception) -> str:
