@@ -9,10 +9,18 @@ if TYPE_CHECKING:
 
 
 def check_result(
-    found: "Found", *, may_be_empty: bool = False, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    found: "Found",
+    *,
+    name: str | None = None,
+    may_be_empty: bool = False,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
-    """Nothing checked is not a pass, unless nothing is what a healthy table may hold; what failed is shown."""
+    """Nothing checked is not a pass, unless nothing is what a healthy table may hold; what failed is shown.
+
+    `name` is the check's, where a step has several.
+    """
     return dg.AssetCheckResult(
+        check_name=name,
         passed=not found.bad and (found.checked > 0 or may_be_empty),
         severity=severity,
         metadata={

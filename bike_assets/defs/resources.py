@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,15 +64,21 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The UTC date."""
         return datetime.now(UTC).date()
 
-    def duckdb(self) -> "duckdb.DuckDBPyConnection":
-        """A connection with all tables as views, as they are now. Raises Failure where one is broken."""
-        from bike_assets.lake.duck import connect
+    @contextmanager
+    def duckdb(self) -> "Iterator[duckdb.DuckDBPyConnection]":
+        """A connection with all tables as views, as they are now. Raises Failure naming a table that is broken."""
+        import duckdb
+
+        from bike_assets.lake.duck import broken_table, connect
 
         try:
-            return connect(self.directory)
-        except LakeBroken as err:
-            raise dg.Failure(str(err)) from None
-
+            with connect(self.directory) as con:
+                yield con
+        except duckdb.Error as err:
+            broken = broken_table(self.directory, err)
+            if broken is None:
+                raise
+            raise dg.Failure(str(broken)) from None
 
     def days(self, table: Table) -> tuple[date, date]:
         """The first and the last day that the table has; today where it has none."""

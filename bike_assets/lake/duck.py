@@ -11,7 +11,6 @@ from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from bike_assets.lake.tables import arrow_schema, open_table, table_path
 from bike_assets.model.constants import MAX_GAP
@@ -26,16 +25,17 @@ _READING_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_
 
 
 def connect(lake: Path) -> duckdb.DuckDBPyConnection:
-    """A connection with all tables as they are now; a table that nobody has made yet is empty."""
+    """A connection with all tables as they are now; a table that nobody has made yet is empty.
+
+    No file is opened before a question needs it. So a table that is broken fails the questions about it and no
+    others, and neither a view nor a question about some days takes longer for the days beside them.
+    """
     con = duckdb.connect()
     con.load_extension("icu")  # linked in, but not loaded; time zones need it
     con.execute("SET TimeZone = 'UTC'")
     for table in TABLES:
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {table.path[0]}")
-        if (table_path(lake, table) / "_delta_log").exists():
-            _view(con, table, open_table(lake, table))
-        else:
-            _empty(con, table)
+        _show(con, lake, table)
     _live_station_status(con)
     return con
 
@@ -49,23 +49,61 @@ def connect_read_only(lake: Path) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def _view(con: duckdb.DuckDBPyConnection, table: Table, delta: DeltaTable) -> None:
-    files = [unquote(uri) for uri in delta.file_uris()]
-    if not files:
+def _show(con: duckdb.DuckDBPyConnection, lake: Path, table: Table) -> None:
+    if not (table_path(lake, table) / "_delta_log").exists():
         _empty(con, table)
         return
     try:
-        relation = con.read_parquet(files, hive_partitioning=bool(table.partitioned_by), union_by_name=True)
+        files = [unquote(uri) for uri in open_table(lake, table).file_uris()]
+        if files:
+            _view(con, table, files)
+        else:
+            _empty(con, table)
+    except LakeBroken as err:
+        _broken(con, table, str(err))
     except duckdb.Error as err:
-        raise LakeBroken(f"{table.name} cannot be read: {str(err).splitlines()[0]}.") from None
-    casts = [duckdb.ColumnExpression(c.name).cast(_DUCK[c.type]).alias(c.name) for c in table.columns]
-    con.execute(f"CREATE VIEW {table.name} AS {relation.select(*casts).sql_query()}")
+        _broken(con, table, _unreadable(table, err))
+
+
+def _view(con: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> None:
+    """The table's rows, of the model's columns and types: null where a file was written before a column was there.
+
+    With `schema`, DuckDB opens no file to learn its columns. It does then not look for partitions in the paths, but
+    passes over files by what is computed from `filename` alone.
+    """
+    schema = ", ".join(
+        f"'{c.name}': {{name: '{c.name}', type: '{_DUCK[c.type]}', default_value: NULL}}"
+        for c in table.columns if c.name not in table.partitioned_by
+    )  # fmt: skip
+    columns = ", ".join(
+        f"TRY_CAST(string_split(string_split(filename, '/{c.name}=')[2], '/')[1] AS {_DUCK[c.type]}) AS {c.name}"
+        if c.name in table.partitioned_by else f'"{c.name}"'
+        for c in table.columns
+    )  # fmt: skip
+    paths = ", ".join(map(_text, files))
+    rows = f"read_parquet([{paths}], filename = true, schema = MAP {{{schema}}})"
+    con.execute(f"CREATE VIEW {table.name} AS SELECT {columns} FROM {rows}")
 
 
 def _empty(con: duckdb.DuckDBPyConnection, table: Table) -> None:
     con.register("no_rows", pa.Table.from_pylist([], arrow_schema(table)))
     con.execute(f"CREATE TABLE {table.name} AS FROM no_rows")
     con.unregister("no_rows")
+
+
+def _broken(con: duckdb.DuckDBPyConnection, table: Table, reason: str) -> None:
+    """A view that can be described, and that gives the reason to every question about its rows."""
+    told = f"error({_text(reason)})"  # in each column: what is asked of one may be decided before there is a row
+    columns = ", ".join(f'{told}::{_DUCK[c.type]} AS "{c.name}"' for c in table.columns)
+    con.execute(f"CREATE VIEW {table.name} AS SELECT {columns} WHERE {told} IS NULL")
+
+
+def _unreadable(table: Table, err: duckdb.Error) -> str:
+    return f"{table.name} cannot be read: {str(err).splitlines()[0]}."
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _live_station_status(con: duckdb.DuckDBPyConnection) -> None:
@@ -97,16 +135,30 @@ class Answered(NamedTuple):
 
 
 def ask(lake: Path, query: str) -> Answered:
-    """Answer a person's question over the lake's views. Raises WrongQuery with what DuckDB says of it."""
+    """Answer a person's question over the lake's views.
+
+    Raises WrongQuery with what DuckDB says of it, LakeBroken where a table that it is about cannot be read.
+    """
     con = connect_read_only(lake)
     try:
         _refuse_writes(con, query)
         result = con.execute(query)
         return Answered([column[0] for column in result.description or []], result.fetchall())
     except duckdb.Error as err:
-        raise WrongQuery(f"DuckDB cannot answer this: {err}") from None
+        raise broken_table(lake, err) or WrongQuery(f"DuckDB cannot answer this: {err}") from None
     finally:
         con.close()
+
+
+def broken_table(lake: Path, err: duckdb.Error) -> LakeBroken | None:
+    """What is broken, where the error names a table's file, or comes from the view of a broken table."""
+    said = str(err).splitlines()[0]
+    for table in TABLES:
+        if (told := said.find(f"{table.name} cannot be read: ")) >= 0:
+            return LakeBroken(said[told:])
+        if f"{table_path(lake, table)}/" in said:
+            return LakeBroken(_unreadable(table, err))
+    return None
 
 
 def _refuse_writes(con: duckdb.DuckDBPyConnection, query: str) -> None:

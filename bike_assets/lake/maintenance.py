@@ -17,9 +17,10 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import DeltaTable, PostCommitHookProperties
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from bike_assets.lake.rows import COMMIT_ONLY
 from bike_assets.lake.tables import open_table, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
@@ -33,9 +34,6 @@ TRIES = 3
 
 ABANDONED_S = 3600
 """A file beside the log that has belonged to nothing for so long is nobody's."""
-
-_COMMIT_ONLY = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-"""Checkpoints are made in one place, which knows what Spark needs to find beside them."""
 
 Day = date | None
 """A day of a table; None is the whole of a table without days."""
@@ -99,7 +97,7 @@ def retain(lake: Path, table: Table, keep_days: int | None, today: date) -> Main
     if not old:
         return Maintained(whole, whole)
     where = f"{table.partitioned_by[0]} < DATE '{first_kept}'"
-    if not _committed(lake, table, lambda delta: delta.delete(where, post_commithook_properties=_COMMIT_ONLY)):
+    if not _committed(lake, table, lambda delta: delta.delete(where, post_commithook_properties=COMMIT_ONLY)):
         return Maintained(whole, whole, left=old)
     after = _files_by_day(lake, table)
     return Maintained(whole, _size_of(after, after), done=old)
@@ -123,7 +121,7 @@ def vacuum(lake: Path, table: Table, older_than: timedelta = timedelta(days=7)) 
             dry_run=False,
             enforce_retention_duration=False,  # of a week, whatever the table's log says; ours stands above
             full=True,
-            post_commithook_properties=_COMMIT_ONLY,
+            post_commithook_properties=COMMIT_ONLY,
         )
         if delta.version() - _last_checkpoint(lake, table) >= int(table.properties["delta.checkpointInterval"]):
             delta.create_checkpoint()
@@ -165,7 +163,7 @@ def _order(table: Table, day: Day, delta: DeltaTable) -> None:
         ordered_by(table),
         partition_filters=None if day is None else [(table.partitioned_by[0], "=", day.isoformat())],
         target_size=TARGET_BYTES,
-        post_commithook_properties=_COMMIT_ONLY,
+        post_commithook_properties=COMMIT_ONLY,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import (
     BooleanType,
@@ -53,13 +55,16 @@ _CONFIG = {
     # A batch of a city is some hundred rows: Spark's defaults for large data cost it ten times the time.
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
-    # A build has more than the default's 100 pieces of generated code: what falls out is compiled again each time.
-    "spark.sql.codegen.cache.maxEntries": "1000",
+    # A day's seven tables are more compiled code than Spark's 100 places: each run would compile all of it again.
+    "spark.sql.codegen.cache.maxEntries": "2000",
     "spark.sql.streaming.noDataProgressEventInterval": "1000",
     "spark.sql.streaming.checkpointFileManagerClass": (
         "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
     ),
 }
+
+SPARKS = (PySparkException, Py4JJavaError)
+"""What Spark raises; Delta's own exceptions come as Java's where the driver is this process's."""
 
 STREAM_POOL = "stream"
 _SERVING = {
@@ -137,3 +142,8 @@ def spark_schema(columns: Sequence[Column]) -> StructType:
 def read_table(spark: SparkSession, lake: Path, table: Table) -> DataFrame:
     """The table at its newest version."""
     return spark.read.format("delta").load(str(table_path(lake, table)))
+
+
+def is_conflict(err: Exception) -> bool:
+    """Whether another writer of a Delta table was quicker: the same work can be done again."""
+    return "DELTA_CONCURRENT" in str(err)

@@ -66,18 +66,30 @@ def open_table(lake: Path, table: Table) -> DeltaTable:
 
 def row_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -> int:
     """How many rows the table has, or these days of it, by its Delta log alone; 0 where it is not there."""
-    by_day = rows_by_day(lake, table)
-    if days is None:
-        return sum(by_day.values())
-    first, last = days
-    return sum(rows for day, rows in by_day.items() if day is not None and first <= day <= last)
+    return _sum_of(rows_by_day(lake, table), days)
 
 
 def rows_by_day(lake: Path, table: Table) -> dict[date | None, int]:
     """How many rows each day has, by the table's Delta log alone; under None those of a table without days."""
     if not (table_path(lake, table) / "_delta_log").exists():
         return {}
-    files = pa.table(open_table(lake, table).get_add_actions(flatten=True))
+    return _rows_by_day(open_table(lake, table), table)
+
+
+def rows_in(delta: DeltaTable, table: Table, days: tuple[date, date] | None = None) -> int:
+    """How many rows a table that was opened has, or these days of it."""
+    return _sum_of(_rows_by_day(delta, table), days if table.partitioned_by else None)
+
+
+def _sum_of(by_day: dict[date | None, int], days: tuple[date, date] | None) -> int:
+    if days is None:
+        return sum(by_day.values())
+    first, last = days
+    return sum(rows for day, rows in by_day.items() if day is not None and first <= day <= last)
+
+
+def _rows_by_day(delta: DeltaTable, table: Table) -> dict[date | None, int]:
+    files = pa.table(delta.get_add_actions(flatten=True))
     counts = files["num_records"].to_pylist()
     days = files[f"partition.{table.partitioned_by[0]}"].to_pylist() if table.partitioned_by else [None] * len(counts)
     found: Counter[date | None] = Counter()

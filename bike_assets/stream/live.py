@@ -5,19 +5,25 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import structlog
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from bike_assets.lake.spark import read_table
+from bike_assets.lake.spark import SPARKS, is_conflict, read_table
 from bike_assets.lake.tables import ensure_table, table_path
 from bike_assets.model.readings import State
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
 from bike_assets.stream.progress import LIVE
 
+log = structlog.get_logger()
+
 KEY = list(LIVE_SYSTEM_MINUTE.grain)
 MINUTE = timedelta(minutes=1)
 JOINED = timedelta(hours=2)
+TRIES = 3
+"""How often a write is tried that a compaction got in the way of."""
+
 Stretch = tuple[datetime, datetime]
 _LEVELS = ("stations", "empty", "full", "closed", "bikes_available", "docks_available", "ebikes_available")
 
@@ -116,6 +122,19 @@ def replace_minutes(touched: DataFrame, lake: Path, counted: Counter[str]) -> No
     if not found:
         return
     parts = stretches([(row["low"], row["high"]) for row in found])
+    for tries in range(TRIES):
+        try:
+            _replace(spark, lake, parts)
+            break
+        except SPARKS as err:
+            # The night's compaction was quicker. It moved rows and changed none, so the same minutes are computed.
+            if tries == TRIES - 1 or not is_conflict(err):
+                raise
+            log.warning("compacted meanwhile, taken again", table=LIVE_SYSTEM_MINUTE.name)
+    counted["live/system_minute"] += sum(row["minutes"] for row in found)
+
+
+def _replace(spark: SparkSession, lake: Path, parts: list[Stretch]) -> None:
     status = read_table(spark, lake, EVENTS_STATION_STATUS).where(_within("observed_at", parts))
     polls = read_table(spark, lake, EVENTS_POLLS).where(_within("fetched_at", parts))
     (
@@ -126,7 +145,6 @@ def replace_minutes(touched: DataFrame, lake: Path, counted: Counter[str]) -> No
         .option("replaceWhere", _condition(parts))
         .save(str(table_path(lake, LIVE_SYSTEM_MINUTE)))
     )
-    counted["live/system_minute"] += sum(row["minutes"] for row in found)
 
 
 def stretches(touched: Iterable[Stretch]) -> list[Stretch]:

@@ -1,6 +1,10 @@
 """The warehouse's tables read, computed and written: the one place in `warehouse` that touches the lake.
 
 A range of days replaces those days and nothing else, so it can be run again, in any order and by two at once.
+
+What is small is read and written by this process (`lake.rows`), and Spark only computes: a job of Delta's for each
+table to look which files it has, and some for each commit, take longer than a small city's day. What is large Spark
+reads and writes. The rows are the same.
 """
 
 import random
@@ -9,14 +13,18 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+from filelock import FileLock
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from bike_assets.lake.spark import read_table
-from bike_assets.lake.tables import ensure_table, row_count, table_path
+from bike_assets.lake.rows import Days, read_rows, replace_rows
+from bike_assets.lake.spark import SPARKS, is_conflict, read_table, spark_schema
+from bike_assets.lake.tables import ensure_table, open_table, rows_in, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
@@ -47,17 +55,14 @@ from bike_assets.warehouse.system_day import system_days
 log = structlog.get_logger()
 
 DAY = timedelta(days=1)
-_SPARKS = (PySparkException, Py4JJavaError)
-"""What Spark raises; Delta's own exceptions come as Java's where the driver is this process's."""
-
 TRIES = 6
 """How often a write is tried that another run's write to the same table got in the way of."""
 
 EVENTS_A_TASK = 400_000
 """Of these a task of a shuffle has its share: 35 tasks for all the world's systems in a day."""
 
-Days = tuple[date, date]
-"""The first and the last of a range of days, both included."""
+FEW_ROWS = 100_000
+"""Up to so many rows are handed to Spark and taken from it; a demo's day has 8,000 events."""
 
 
 def build(spark: SparkSession, lake: Path, table: Table, days: Days | None) -> int:
@@ -68,34 +73,48 @@ def build(spark: SparkSession, lake: Path, table: Table, days: Days | None) -> i
     """
     for each in (*EVENTS_TABLES, *WAREHOUSE_TABLES):
         ensure_table(lake, each)
-    spark.conf.set("spark.sql.shuffle.partitions", str(_shuffle_partitions(lake, days)))
     try:
-        _replace(lambda: _COMPUTED[table.name](_Lake(spark, lake), days), lake, table, days)
-    except _SPARKS as err:
+        return _replaced(spark, lake, table, days)
+    except (*SPARKS, CommitFailedError, LakeBroken) as err:
         raise LakeBroken(f"{table.name} could not be built: {_reason(err)}") from None
-    return row_count(lake, table, days if table.partitioned_by else None)
-
-
-def _shuffle_partitions(lake: Path, days: Days | None) -> int:
-    """As many as the days' events need, so that a small city's day does not wait for empty tasks."""
-    return 2 + row_count(lake, EVENTS_STATION_STATUS, days) // EVENTS_A_TASK
 
 
 class _Lake:
-    """The tables of a lake as frames."""
+    """The tables of a lake as frames; those of few rows stay at one version, whatever is written meanwhile."""
 
     def __init__(self, spark: SparkSession, path: Path) -> None:
         self.spark = spark
-        self._path = path
+        self.path = path
+        self._opened: dict[str, DeltaTable] = {}
+
+    def opened(self, table: Table) -> DeltaTable:
+        if table.name not in self._opened:
+            self._opened[table.name] = open_table(self.path, table)
+        return self._opened[table.name]
+
+    def rows(self, table: Table, days: Days | None = None) -> int:
+        return rows_in(self.opened(table), table, days)
 
     def all(self, table: Table) -> DataFrame:
-        return read_table(self.spark, self._path, table)
+        few = self._few(table, None)
+        return read_table(self.spark, self.path, table) if few is None else few
 
     def days(self, table: Table, first: date, last: date) -> DataFrame:
-        return self.all(table).where(F.col(table.partitioned_by[0]).between(first, last))
+        few = self._few(table, (first, last))
+        if few is not None:
+            return few
+        return read_table(self.spark, self.path, table).where(F.col(table.partitioned_by[0]).between(first, last))
+
+    def _few(self, table: Table, days: Days | None) -> DataFrame | None:
+        """The rows, handed to Spark; None where they are many."""
+        if self.rows(table, days) > FEW_ROWS:
+            return None
+        rows = read_rows(self.opened(table), table, days)
+        # Spark takes no table of Arrow's that has no rows.
+        return self.spark.createDataFrame(rows or [], None if rows else spark_schema(table.columns))
 
     def has(self, table: Table) -> bool:
-        return row_count(self._path, table) > 0
+        return self.rows(table) > 0
 
 
 def _dim_system(lake: _Lake, days: Days | None) -> DataFrame:
@@ -117,8 +136,8 @@ def _seen(lake: _Lake, dimension: Table, events: Table, days: Days | None, key: 
 
 def _dim_date(lake: _Lake, days: Days | None) -> DataFrame:
     """Whole years: from the first to the last that any day was asked of."""
-    known = lake.all(DIM_DATE).agg(F.min("date"), F.max("date")).first()
-    asked = [day for day in (*(days or ()), *(known or ())) if day is not None] or [date(1970, 1, 1)]
+    known = pc.min_max(read_rows(lake.opened(DIM_DATE), DIM_DATE)["date"]).as_py()
+    asked = [day for day in (*(days or ()), *known.values()) if day is not None] or [date(1970, 1, 1)]
     return dates(lake.spark, min(asked).replace(month=1, day=1), max(asked).replace(month=12, day=31))
 
 
@@ -168,23 +187,56 @@ _COMPUTED: dict[str, Callable[[_Lake, Days | None], DataFrame]] = {
 }
 
 
-def _replace(compute: Callable[[], DataFrame], lake: Path, table: Table, days: Days | None) -> None:
+def _replaced(spark: SparkSession, path: Path, table: Table, days: Days | None) -> int:
+    """Compute and write, again where another run's write got in the way; how many rows there are now."""
+    for tries in range(TRIES):
+        # Each try looks at the tables anew: another run has written since, from newer events perhaps.
+        lake = _Lake(spark, path)
+        try:
+            return _by_hand(lake, table, days) if _tuned(lake, days) else _by_spark(lake, table, days)
+        except (*SPARKS, CommitFailedError) as err:
+            if tries == TRIES - 1 or not (isinstance(err, CommitFailedError) or is_conflict(err)):
+                raise
+            log.warning("written by another run too, taken again", table=table.name)
+            time.sleep(random.uniform(0.2, 1.0) * (tries + 1))  # noqa: S311
+    raise AssertionError("the last try returns or raises")
+
+
+def _tuned(lake: _Lake, days: Days | None) -> bool:
+    """Set the session for the events of the days and those around them; whether they are few."""
+    around = None if days is None else (days[0] - DAY, days[1] + DAY)
+    events = lake.rows(EVENTS_STATION_STATUS, around)
+    is_small = events <= FEW_ROWS
+    # As many tasks as the events need; and planning anew after each stage takes longer than a small one.
+    lake.spark.conf.set("spark.sql.shuffle.partitions", "1" if is_small else str(2 + events // EVENTS_A_TASK))
+    lake.spark.conf.set("spark.sql.adaptive.enabled", str(not is_small).lower())
+    return is_small
+
+
+def _by_hand(lake: _Lake, table: Table, days: Days | None) -> int:
+    """Few rows: taken from Spark and written here."""
+    before = lake.opened(table)  # a write after this one is another's, and a conflict
+    rows: pa.Table = _COMPUTED[table.name](lake, days).toArrow()
+    with _turn(lake.path, table):
+        replace_rows(before, table, rows, days)
+    return len(rows)
+
+
+def _by_spark(lake: _Lake, table: Table, days: Days | None) -> int:
     options = {}
     if table.partitioned_by:
         first, last = _asked(days)
         day = table.partitioned_by[0]
         options["replaceWhere"] = f"{day} >= DATE'{first}' AND {day} <= DATE'{last}'"
-    for tries in range(TRIES):
-        try:
-            # A frame keeps to the versions of its tables that it was made of: each try makes its own.
-            compute().write.format("delta").mode("overwrite").options(**options).save(str(table_path(lake, table)))
-        except _SPARKS as err:
-            if tries == TRIES - 1 or "DELTA_CONCURRENT" not in str(err):
-                raise
-            log.warning("written by another run too, taken again", table=table.name)
-            time.sleep(random.uniform(0.2, 1.0) * (tries + 1))  # noqa: S311
-        else:
-            return
+    with _turn(lake.path, table):
+        rows = _COMPUTED[table.name](lake, days)
+        rows.write.format("delta").mode("overwrite").options(**options).save(str(table_path(lake.path, table)))
+    return rows_in(open_table(lake.path, table), table, days)
+
+
+def _turn(lake: Path, table: Table) -> FileLock:
+    """Held by who writes: Spark's commit on a disk is a look and a rename, and one between them would be lost."""
+    return FileLock(lake / "_locks" / f"{table.name}.lock")
 
 
 def _reason(err: Exception) -> str:

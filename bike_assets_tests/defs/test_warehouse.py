@@ -10,12 +10,13 @@ from bike_assets.definitions import defs
 from bike_assets.defs.build import day_of
 from bike_assets.defs.partitions import DAYS, days_of, tags_of
 from bike_assets.defs.schedules import every_morning, every_night
-from bike_assets.defs.warehouse.checks import every_table
+from bike_assets.defs.warehouse.checks import warehouse_checks
 from bike_assets.model.errors import WrongDay
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS
 from bike_assets.model.warehouse import FACT_STATION_DAY, FACT_STATION_HOUR, FACT_SYSTEM_DAY, STATION_QUALITY
-from bike_assets_tests.defs.conftest import Home
+from bike_assets_tests.defs.conftest import Home, failure
+from bike_assets_tests.lake.rows import write
 
 NOW = datetime(2024, 3, 31, 6, tzinfo=UTC)
 BUILT = ("2024-03-28", "2024-03-29", "2024-03-30")
@@ -95,8 +96,35 @@ def test_a_day_that_was_never_built_is_left_to_the_schedule(instance: dg.Dagster
     assert requested(instance, ["2024-03-31"])[FACT_STATION_HOUR.name] == set()
 
 
-def test_a_check_over_an_empty_day_holds(home: Home) -> None:
+def checked(home: Home, checks: list[dg.AssetChecksDefinition]) -> dg.ExecuteInProcessResult:
+    """These checks over a day of the lake as it is."""
+    job = dg.Definitions(asset_checks=checks, resources=home.resources).resolve_implicit_global_asset_job_def()
+    tags = tags_of(date(2024, 3, 30), date(2024, 3, 30))
     with dg.DagsterInstance.ephemeral() as instance:
-        job = dg.Definitions(asset_checks=every_table, resources=home.resources).resolve_implicit_global_asset_job_def()
-        result = job.execute_in_process(instance=instance, tags=tags_of(date(2024, 3, 30), date(2024, 3, 30)))
+        return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+
+
+def test_a_check_over_an_empty_day_holds(home: Home) -> None:
+    result = checked(home, warehouse_checks)
     assert {each.passed for each in result.get_asset_check_evaluations()} == {True}
+
+
+CHECKS_OF_HOURS = [each for each in warehouse_checks if each.node_def.name == "fact_station_hour_checks"]
+
+
+def test_a_check_that_fails_is_told_with_the_others_and_stops_the_run(home: Home) -> None:
+    hour = {"system_id": "oslo", "station_id": "1", "hour_start": datetime(2024, 3, 30, tzinfo=UTC),
+            "utc_date": date(2024, 3, 30)}  # fmt: skip
+    write(home.lake, FACT_STATION_HOUR, [hour, hour])
+    result = checked(home, CHECKS_OF_HOURS)
+    evaluated = result.get_asset_check_evaluations()
+    failed = {each.check_name for each in evaluated if not each.passed}
+    assert failed >= {"keys_are_unique", "no_negative", "hours_add_up", "every_fact_has_its_dimension"}
+    assert {each.check_name for each in evaluated} > failed
+    assert "keys_are_unique" in failure(result)
+
+
+def test_a_check_over_a_broken_file_names_it(home: Home) -> None:
+    write(home.lake, FACT_STATION_HOUR, [{"utc_date": date(2024, 3, 30)}])
+    next(home.lake.rglob("*.parquet")).write_bytes(b"no parquet")
+    assert "warehouse.fact_station_hour cannot be read: " in failure(checked(home, CHECKS_OF_HOURS))

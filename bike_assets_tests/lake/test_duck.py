@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from bike_assets.lake.duck import ask, connect
@@ -173,20 +174,58 @@ def test_a_question_that_duckdb_does_not_understand_is_answered_with_its_reason(
 # What is broken
 
 
-def test_a_broken_log_names_its_table(tmp_path: Path) -> None:
+def is_answered(lake: Path, *queries: str) -> bool:
+    return all(ask(lake, query) for query in queries)
+
+
+def test_a_broken_log_names_its_table_and_leaves_the_others_readable(tmp_path: Path) -> None:
     ensure_table(tmp_path, EVENTS_POLLS)
+    write_messages(tmp_path, EVENTS_STATION_STATUS, station_status())
     next((table_path(tmp_path, EVENTS_POLLS) / "_delta_log").glob("*.json")).write_text("{")
-    with pytest.raises(LakeBroken, match=r"^events\.polls cannot be read: "):
-        connect(tmp_path)
+    for query in ("FROM events.polls", "SELECT count(*) FROM events.polls", "FROM live.station_status"):
+        with pytest.raises(LakeBroken, match=r"^events\.polls cannot be read: "):
+            ask(tmp_path, query)
+    assert is_answered(tmp_path, "FROM events.station_status", "DESCRIBE events.polls", "SHOW ALL TABLES")
 
 
-@pytest.mark.parametrize("broken", [None, b"no parquet"])
-def test_a_broken_file_names_its_table(tmp_path: Path, broken: bytes | None) -> None:
+@pytest.mark.parametrize("broken", [None, b"no parquet", b"PAR1, and no more of it than its first bytes"])
+def test_a_broken_file_is_named_and_leaves_the_other_tables_readable(tmp_path: Path, broken: bytes | None) -> None:
     write_messages(tmp_path, EVENTS_POLLS, poll())
+    write_messages(tmp_path, EVENTS_STATION_STATUS, station_status())
     file = next(table_path(tmp_path, EVENTS_POLLS).rglob("*.parquet"))
     if broken is None:
         file.unlink()
     else:
         file.write_bytes(broken)
-    with pytest.raises(LakeBroken, match=r"^events\.polls cannot be read: [^\n]+$"):
+    with pytest.raises(LakeBroken, match=rf"^events\.polls cannot be read: [^\n]*{file.name}[^\n]*$"):
         ask(tmp_path, "FROM events.polls")
+    assert is_answered(tmp_path, "FROM events.station_status")
+
+
+def test_a_question_about_other_days_does_not_meet_the_broken_file(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    next(table_path(tmp_path, EVENTS_POLLS).rglob("*.parquet")).write_bytes(b"no parquet")
+    later = NOON + timedelta(days=1)
+    write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=later))
+    answer = ask(tmp_path, f"SELECT fetched_at FROM events.polls WHERE utc_date = DATE '{later.date()}'")  # noqa: S608
+    assert answer.rows == [(later,)]
+
+
+def test_a_file_from_before_a_column_was_there_has_nulls_in_it(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll(http_status=200))
+    file = next(table_path(tmp_path, EVENTS_POLLS).rglob("*.parquet"))
+    pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["http_status"]), file)
+    write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=NOON + timedelta(days=1), http_status=200))
+    answer = ask(tmp_path, "SELECT http_status, feed FROM events.polls ORDER BY fetched_at")
+    assert answer.rows == [(None, "station_status"), (200, "station_status")]
+
+
+def test_of_a_year_only_the_days_asked_for_are_opened(tmp_path: Path) -> None:
+    for number in range(5):
+        write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=NOON + timedelta(days=number)))
+    con = connect(tmp_path)
+    first, last = NOON.date(), NOON.date() + timedelta(days=1)
+    days = f"utc_date BETWEEN DATE '{first}' AND DATE '{last}'"
+    asked = f"SELECT count(error) FROM events.polls WHERE {days}"  # noqa: S608
+    plan = con.execute(f"EXPLAIN ANALYZE {asked}").fetchall()[0][1]
+    assert "Total Files Read: 2" in plan

@@ -1,19 +1,24 @@
 """Minutes of a system, from committed events only."""
 
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 
 from bike_assets.lake.duck import connect
+from bike_assets.lake.maintenance import compact
 from bike_assets.lake.tables import ensure_table, table_path
 from bike_assets.model.messages import Outcome
 from bike_assets.model.readings import State
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
 from bike_assets.model.topics import POLLS, STATION_STATUS
+from bike_assets.stream import live
 from bike_assets.stream.live import replace_minutes, stretches, system_minutes
 from bike_assets.stream.messages import rows_of, with_readability
 from bike_assets_tests.stream.builders import NOON, Message, batch, poll, status
@@ -117,3 +122,33 @@ def test_minutes_that_were_not_touched_stay_as_they_are(spark: SparkSession, tmp
 def test_touched_minutes_are_joined_to_few_stretches() -> None:
     touched = [(NOON + HOUR, NOON + 2 * HOUR), (NOON, NOON + HOUR / 2), (NOON + 9 * HOUR, NOON + 9 * HOUR)]
     assert stretches(touched) == [(NOON, NOON + 2 * HOUR), (NOON + 9 * HOUR, NOON + 9 * HOUR)]
+
+
+def test_a_compaction_in_the_midst_of_a_batch_costs_a_second_try_and_no_minute(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake(spark, tmp_path)
+    lake.add(Message(POLLS, poll()), Message(POLLS, poll(at=NOON + 2 * HOUR, bikes=7)))
+    lake.touch(NOON)
+    lake.touch(NOON + 2 * HOUR)
+
+    def compacted_meanwhile(status: DataFrame, polls: DataFrame) -> DataFrame:
+        """The minutes, and a compaction once Delta has begun the write that asks for their plan."""
+        rows = system_minutes(status, polls)
+        once = rows.sparkSession.createDataFrame([(str(tmp_path),)], "lake string").mapInArrow(_compacts, "n int")
+        return rows.crossJoin(once).drop("n")
+
+    monkeypatch.setattr(spark.sparkContext, "pythonExec", sys.executable)
+    monkeypatch.setattr(live, "system_minutes", compacted_meanwhile)
+    lake.touch(NOON)
+    assert (tmp_path / "compacted").exists()
+    assert lake.ask("SELECT count(*), sum(bikes_available) FROM live.system_minute")[0][0] == 2
+
+
+def _compacts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch_ in batches:
+        lake = Path(batch_["lake"][0].as_py())
+        if not (lake / "compacted").exists():
+            (lake / "compacted").touch()
+            assert compact(lake, LIVE_SYSTEM_MINUTE, []).done == (None,)
+        yield pa.RecordBatch.from_pydict({"n": pa.array([1], pa.int32())})

@@ -9,12 +9,14 @@ import pytest
 from pyspark.sql import SparkSession
 
 from bike_assets.lake.duck import connect
+from bike_assets.lake.rows import Days
 from bike_assets.lake.tables import open_table, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.messages import EventKind, Poll, StationStatus
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS
-from bike_assets.model.warehouse import DIM_SYSTEM, FACT_STATION_HOUR
-from bike_assets.warehouse.build import Days, build
+from bike_assets.model.warehouse import DIM_SYSTEM, FACT_STATION_HOUR, WAREHOUSE_TABLES
+from bike_assets.warehouse import build as building
+from bike_assets.warehouse.build import build
 from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.model.builders import NOON, poll, station_status
 
@@ -63,6 +65,21 @@ def test_a_day_built_again_is_the_same_and_leaves_other_days_alone(spark: SparkS
     both = hours(lake)
     assert built(spark, lake, ONE) == 12
     assert hours(lake) == both
+
+
+def test_what_spark_writes_is_what_is_written_without_it(
+    spark: SparkSession, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_built() -> list[Any]:
+        counts = [build(spark, lake, table, (DAY, NEXT)) for table in WAREHOUSE_TABLES]
+        con = connect(lake)
+        return [counts, *(con.sql(f"FROM {table.name} ORDER BY ALL").fetchall() for table in WAREHOUSE_TABLES)]
+
+    by_hand = all_built()
+    monkeypatch.setattr(building, "FEW_ROWS", -1)
+    assert all_built() == by_hand
+    commits = sorted((table_path(lake, FACT_STATION_HOUR) / "_delta_log").glob("*.json"))
+    assert ["Spark" in commit.read_text() for commit in commits] == [False, False, True]
 
 
 def test_two_runs_of_one_day_at_once_leave_it_once(spark: SparkSession, lake: Path) -> None:

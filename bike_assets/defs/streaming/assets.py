@@ -39,9 +39,9 @@ def live_tables(
 
 def _drained(context: dg.AssetExecutionContext, bike: Bike, lake: Lake) -> Iterator[dg.MaterializeResult[None]]:
     done = bike.run("drain")
-    con = lake.duckdb()
     for key in sorted(context.selected_asset_keys):
-        rows = con.table(".".join(key.path)).count("*").fetchall()[0][0]
+        with lake.duckdb() as con:
+            rows = con.table(".".join(key.path)).count("*").fetchall()[0][0]
         yield dg.MaterializeResult(
             asset_key=key,
             metadata={"dagster/row_count": rows, "drained_by": done["by"], "drain_s": done["seconds"]},

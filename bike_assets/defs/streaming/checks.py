@@ -13,7 +13,8 @@ def rows_are_accounted_for(lake: Lake) -> dg.AssetCheckResult:
     """In every poll, rows in = rows accepted + rows rejected, and each rejected row is kept."""
     from bike_assets.quality.events import rows_are_accounted_for as rule
 
-    return check_result(rule(lake.duckdb()))
+    with lake.duckdb() as con:
+        return check_result(rule(con))
 
 
 @dg.asset_check(asset=list(EVENTS_STATION_STATUS.path))
@@ -21,7 +22,8 @@ def chain_is_unbroken(lake: Lake) -> dg.AssetCheckResult:
     """Each event's `*_before` is what the station's event before it said."""
     from bike_assets.quality.events import chain_is_unbroken as rule
 
-    return check_result(rule(lake.duckdb()))
+    with lake.duckdb() as con:
+        return check_result(rule(con))
 
 
 def _keys_are_unique(table: Table) -> dg.AssetChecksDefinition:
@@ -31,7 +33,8 @@ def _keys_are_unique(table: Table) -> dg.AssetChecksDefinition:
     def keys_are_unique(lake: Lake) -> dg.AssetCheckResult:
         from bike_assets.quality.keys import keys_are_unique as rule
 
-        return check_result(rule(lake.duckdb(), table), may_be_empty=table.may_be_empty)
+        with lake.duckdb() as con:
+            return check_result(rule(con, table), may_be_empty=table.may_be_empty)
 
     return keys_are_unique
 

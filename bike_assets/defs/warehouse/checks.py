@@ -1,8 +1,8 @@
 """What must hold of the warehouse; the rules stand in `quality/`. A run looks at its own days only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
@@ -14,7 +14,6 @@ from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
-    STATION_QUALITY,
     WAREHOUSE_TABLES,
 )
 
@@ -30,24 +29,38 @@ SETTLED_AFTER = timedelta(minutes=30)
 """A day is compared with what is still coming in only when it is over for so long."""
 
 
-def _check(
-    table: Table, name: str, description: str, rule: Callable[[], Rule], *,
-    blocking: bool = True, severity: dg.AssetCheckSeverity = ERROR, settled_only: bool = False,
-) -> dg.AssetChecksDefinition:  # fmt: skip
+class Promise(NamedTuple):
     """A rule about the days of a run, or about all days where it is asked without a run of days.
 
     `rule` gives it, so that DuckDB is loaded where it is asked.
     """
 
-    @dg.asset_check(asset=list(table.path), name=name, description=description, blocking=blocking)
-    def check(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg.AssetCheckResult:
-        first, last = days_of(context.run) or lake.days(table)
-        if settled_only:
-            last = min(last, (datetime.now(UTC) - SETTLED_AFTER).date() - timedelta(days=1))
-        # A day of which nothing was recorded is empty, and a warning needs something to warn about.
-        return check_result(rule()(lake.duckdb(), first, last), may_be_empty=True, severity=severity)
+    name: str
+    description: str
+    rule: Callable[[], Rule]
+    blocking: bool = True
+    severity: dg.AssetCheckSeverity = ERROR
+    settled_only: bool = False
 
-    return check
+
+def _checks(table: Table, *promises: Promise) -> dg.AssetChecksDefinition:
+    """A table's checks as one step: each a check of its own, over one look at the lake."""
+    key = dg.AssetKey(list(table.path))
+    specs = [dg.AssetCheckSpec(each.name, asset=key, description=each.description, blocking=each.blocking)
+             for each in promises]  # fmt: skip
+
+    @dg.multi_asset_check(name=f"{table.path[1]}_checks", specs=specs, can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext, lake: Lake) -> Iterator[dg.AssetCheckResult]:
+        first, last = days_of(context.run) or lake.days(table)
+        settled = min(last, (datetime.now(UTC) - SETTLED_AFTER).date() - timedelta(days=1))
+        with lake.duckdb() as con:
+            for each in promises:
+                if dg.AssetCheckKey(key, each.name) in context.selected_asset_check_keys:
+                    found = each.rule()(con, first, settled if each.settled_only else last)
+                    # A day of which nothing was recorded is empty, and a warning needs something to warn about.
+                    yield check_result(found, name=each.name, may_be_empty=True, severity=each.severity)
+
+    return checks
 
 
 def _rule(name: str) -> Callable[[], Rule]:
@@ -89,33 +102,36 @@ def _unique(table: Table) -> Callable[[], Rule]:
     return load
 
 
-every_table = [
-    *(_check(table, "keys_are_unique", f"One row of each ({', '.join(table.grain)}).", _unique(table))
-      for table in WAREHOUSE_TABLES),
-    *(_check(table, "no_negative", "Every value lies in its column's range, and is null only where it may be.",
-             _in_range(table)) for table in WAREHOUSE_TABLES),
-    *(_check(table, "every_fact_has_its_dimension", "Stations, systems and dates stand in their dimensions.",
-             _has_its_dimensions(table))
-      for table in (FACT_STATION_HOUR, FACT_STATION_DAY, FACT_SYSTEM_DAY, STATION_QUALITY)),
-]  # fmt: skip
+def _of_any(table: Table) -> Iterator[Promise]:
+    yield Promise("keys_are_unique", f"One row of each ({', '.join(table.grain)}).", _unique(table))
+    yield Promise("no_negative", "Every value lies in its column's range, and is null only where it may be.",
+                  _in_range(table))  # fmt: skip
+    if table.partitioned_by:
+        yield Promise("every_fact_has_its_dimension", "Stations, systems and dates stand in their dimensions.",
+                      _has_its_dimensions(table))  # fmt: skip
 
-hours = [
-    _check(FACT_STATION_HOUR, "hours_add_up", "Empty, full, available, closed and unknown are 3,600 s in every hour.",
-           _rule("hours_add_up")),
-    _check(FACT_STATION_HOUR, "polls_match_station_hours", "The stations that the good polls told of are in the hours.",
-           _rule("polls_match_station_hours"), settled_only=True),
-    _check(FACT_STATION_HOUR, "stream_equals_batch", "Flows of each system and hour equal those of the live minutes.",
-           _rule("stream_equals_batch"), blocking=False, settled_only=True),
-    _check(FACT_STATION_HOUR, "levels_fit_capacity", "No station has more bikes and docks than places.",
-           _rule("levels_fit_capacity"), blocking=False, severity=WARN),
-]  # fmt: skip
 
-days = [
-    _check(FACT_STATION_DAY, "days_add_up", "A station's day is the sum of its hours.", _rule("days_add_up")),
-    _check(FACT_SYSTEM_DAY, "system_days_add_up", "A system's day is the sum of its stations'.",
-           _rule("system_days_add_up")),
-    _check(FACT_SYSTEM_DAY, "looks_like_last_weeks", "Flows are like those of the same weekday in the last four weeks.",
-           _rule("looks_like_last_weeks"), blocking=False, severity=WARN),
-    _check(FACT_SYSTEM_DAY, "hole_in_the_day", "Little of the day is unknown.", _rule("hole_in_the_day"),
-           blocking=False, severity=WARN),
-]  # fmt: skip
+_OWN: dict[str, list[Promise]] = {
+    FACT_STATION_HOUR.name: [
+        Promise("hours_add_up", "Empty, full, available, closed and unknown are 3,600 s in every hour.",
+                _rule("hours_add_up")),
+        Promise("polls_match_station_hours", "The stations that the good polls told of are in the hours.",
+                _rule("polls_match_station_hours"), settled_only=True),
+        Promise("stream_equals_batch", "Flows of each system and hour equal those of the live minutes.",
+                _rule("stream_equals_batch"), blocking=False, settled_only=True),
+        Promise("levels_fit_capacity", "No station has more bikes and docks than places.",
+                _rule("levels_fit_capacity"), blocking=False, severity=WARN),
+    ],
+    FACT_STATION_DAY.name: [
+        Promise("days_add_up", "A station's day is the sum of its hours.", _rule("days_add_up")),
+    ],
+    FACT_SYSTEM_DAY.name: [
+        Promise("system_days_add_up", "A system's day is the sum of its stations'.", _rule("system_days_add_up")),
+        Promise("looks_like_last_weeks", "Flows are like those of the same weekday in the last four weeks.",
+                _rule("looks_like_last_weeks"), blocking=False, severity=WARN),
+        Promise("hole_in_the_day", "Little of the day is unknown.", _rule("hole_in_the_day"), blocking=False,
+                severity=WARN),
+    ],
+}  # fmt: skip
+
+warehouse_checks = [_checks(table, *_of_any(table), *_OWN.get(table.name, [])) for table in WAREHOUSE_TABLES]

@@ -1,0 +1,102 @@
+"""Rows read and replaced without Spark."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake.exceptions import CommitFailedError
+
+from bike_assets.lake.rows import read_rows, replace_rows
+from bike_assets.lake.tables import arrow_schema, ensure_table, open_table, row_count, table_path
+from bike_assets.model.errors import LakeBroken
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import EVENTS_POLLS
+from bike_assets.model.warehouse import DIM_SYSTEM, STATION_QUALITY
+from bike_assets_tests.lake.rows import write, write_messages
+from bike_assets_tests.model.builders import NOON, poll
+
+DAY = NOON.date()
+NEXT = DAY + timedelta(days=1)
+
+
+def findings(*days: date) -> pa.Table:
+    rows = [{"system_id": "oslo", "station_id": "1", "local_date": day} for day in days]
+    return pa.Table.from_pylist(rows, arrow_schema(STATION_QUALITY))
+
+
+def days_of(lake: Path) -> list[date]:
+    rows = read_rows(open_table(lake, STATION_QUALITY), STATION_QUALITY)
+    return sorted(rows["local_date"].to_pylist())
+
+
+def test_rows_are_read_as_they_were_written_the_day_from_their_path(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll(), poll(fetched_at=NOON + timedelta(days=1)))
+    delta = open_table(tmp_path, EVENTS_POLLS)
+    assert read_rows(delta, EVENTS_POLLS).schema == arrow_schema(EVENTS_POLLS).remove_metadata()
+    (found,) = read_rows(delta, EVENTS_POLLS, (NEXT, NEXT)).select(["fetched_at", "utc_date"]).to_pylist()
+    assert found == {"fetched_at": NOON + timedelta(days=1), "utc_date": NEXT}
+
+
+def test_rows_are_those_of_the_version_that_was_opened(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    delta = open_table(tmp_path, EVENTS_POLLS)
+    write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=NOON + timedelta(minutes=1)))
+    assert len(read_rows(delta, EVENTS_POLLS)) == 1
+
+
+def test_a_column_that_a_file_lacks_is_null(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll(http_status=200))
+    file = next(table_path(tmp_path, EVENTS_POLLS).rglob("*.parquet"))
+    pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["http_status"]), file)
+    assert read_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS)["http_status"].to_pylist() == [None]
+
+
+@pytest.mark.parametrize("broken", [None, b"no parquet"])
+def test_a_broken_file_is_named(tmp_path: Path, broken: bytes | None) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    file = next(table_path(tmp_path, EVENTS_POLLS).rglob("*.parquet"))
+    file.unlink() if broken is None else file.write_bytes(broken)
+    with pytest.raises(LakeBroken, match=rf"^events\.polls cannot be read: .*{file.name}"):
+        read_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS)
+
+
+def test_days_are_replaced_and_the_others_stay(tmp_path: Path) -> None:
+    write(tmp_path, STATION_QUALITY, findings(DAY, DAY, NEXT).to_pylist())
+    replace_rows(open_table(tmp_path, STATION_QUALITY), STATION_QUALITY, findings(DAY), (DAY, DAY))
+    assert days_of(tmp_path) == [DAY, NEXT]
+
+
+def test_a_day_that_has_no_rows_any_more_is_emptied(tmp_path: Path) -> None:
+    write(tmp_path, STATION_QUALITY, findings(DAY, NEXT).to_pylist())
+    replace_rows(open_table(tmp_path, STATION_QUALITY), STATION_QUALITY, findings(), (DAY, DAY))
+    assert days_of(tmp_path) == [NEXT]
+
+
+def test_who_replaces_a_day_that_another_has_written_since_is_told(tmp_path: Path) -> None:
+    ensure_table(tmp_path, STATION_QUALITY)
+    early, late = (open_table(tmp_path, STATION_QUALITY) for _ in range(2))
+    replace_rows(early, STATION_QUALITY, findings(DAY), (DAY, DAY))
+    with pytest.raises(CommitFailedError):
+        replace_rows(late, STATION_QUALITY, findings(DAY), (DAY, DAY))
+    assert days_of(tmp_path) == [DAY]
+
+
+def test_other_days_are_no_conflict(tmp_path: Path) -> None:
+    ensure_table(tmp_path, STATION_QUALITY)
+    early, late = (open_table(tmp_path, STATION_QUALITY) for _ in range(2))
+    replace_rows(early, STATION_QUALITY, findings(DAY), (DAY, DAY))
+    replace_rows(late, STATION_QUALITY, findings(NEXT), (NEXT, NEXT))
+    assert days_of(tmp_path) == [DAY, NEXT]
+
+
+@pytest.mark.parametrize("table", [DIM_SYSTEM, STATION_QUALITY], ids=lambda table: table.name)
+def test_a_whole_table_is_replaced_by_one_of_two(tmp_path: Path, table: Table) -> None:
+    ensure_table(tmp_path, table)
+    early, late = (open_table(tmp_path, table) for _ in range(2))
+    rows = pa.Table.from_pylist([{"system_id": "oslo"}], arrow_schema(table))
+    replace_rows(early, table, rows, None)
+    with pytest.raises(CommitFailedError):
+        replace_rows(late, table, rows, None)
+    assert row_count(tmp_path, table) == 1
