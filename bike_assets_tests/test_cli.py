@@ -198,7 +198,7 @@ def test_a_broken_table_is_one_sentence(bike: Bike) -> None:
     lake = Path(bike.environment["BIKE_HOME"]) / "lake"
     ensure_table(lake, EVENTS_POLLS)
     next((table_path(lake, EVENTS_POLLS) / "_delta_log").glob("*.json")).write_text("{")
-    said = bike.error("sql", "SELECT 1")
+    said = bike.error("sql", "FROM events.polls")
     assert said.startswith("error: events.polls cannot be read: ")
     assert said.count("\n") == 1
 
