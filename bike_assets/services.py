@@ -185,7 +185,6 @@ def run_page(settings: Settings) -> None:
 
     beat = heartbeat(settings.run, PAGE)
     run(settings.host, settings.page_port, settings.bootstrap_servers, dagster_url(settings), lambda: beat({}))
-    end_heartbeat(settings.run, PAGE)
 
 
 def run_simulator(settings: Settings, seed: int) -> None:

@@ -2,6 +2,7 @@
 
 import smtplib
 import ssl
+import time
 from email.message import EmailMessage
 from typing import Any, NamedTuple
 
@@ -111,14 +112,21 @@ def _hand_over(server: MailServer, message: EmailMessage) -> None:
 def _post(who: str, url: str, body: dict[str, Any]) -> None:
     import requests  # 0.1 s that nobody needs who only loads the definitions
 
+    from bike_assets.sources.deadlines import DeadlineAdapter, set_deadline
+
     redact_http_logs()
-    try:
-        answer = requests.post(url, json=body, timeout=SEND_S, allow_redirects=False)
-    except (requests.RequestException, ValueError) as err:
-        # from None, and never str(err): it carries the URL, and whoever has that can write there.
-        raise NotSent(f"{who} could not be reached ({type(err).__name__})") from None
-    if not 200 <= answer.status_code < 300:
-        raise NotSent(f"{who} answered with status {answer.status_code}")
+    set_deadline(time.monotonic() + SEND_S)
+    with requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, DeadlineAdapter())
+        try:
+            with session.post(url, json=body, timeout=SEND_S, allow_redirects=False, stream=True) as answer:
+                status = answer.status_code
+        except (requests.RequestException, OSError, ValueError) as err:
+            # from None, and never str(err): it carries the URL, and whoever has that can write there.
+            raise NotSent(f"{who} could not be reached ({type(err).__name__})") from None
+    if not 200 <= status < 300:
+        raise NotSent(f"{who} answered with status {status}")
 
 
 def _mark(alert: Alert) -> str:

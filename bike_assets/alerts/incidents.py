@@ -5,6 +5,7 @@ each alert that was. A crash in between sends one alert twice and loses none.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +14,9 @@ from pathlib import Path
 import msgspec
 
 from bike_assets.model.errors import NotSent
+
+LOOK_S = 15.0
+"""Dagster gives a tick up after a minute, and then begins the next one beside it."""
 
 REMEMBERED = 1_000
 """How many incidents that are over a book still knows, so that the same one is not told again."""
@@ -120,11 +124,14 @@ def send_waiting(
     """Send what waits, each channel's alerts in order; why a channel took none, by its name.
 
     `send` raises NotSent; `save` is called after each alert that was taken. What a channel that is set no more
-    lacks is forgotten.
+    lacks is forgotten. What is not sent within LOOK_S is left for the next look.
     """
     names = set(channels)
     failed: dict[str, str] = {}
+    ends = time.monotonic() + LOOK_S
     for alert in list(book.waiting):
+        if time.monotonic() > ends:
+            break
         for name in list(alert.to):
             if name in failed:
                 continue

@@ -59,6 +59,7 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
         finally:
             console.print("Stopping...")
             supervision.stop(last=BROKER)
+            end_heartbeats(settings.run)
             console.print("Stopped.")
 
 
@@ -72,6 +73,7 @@ def down(settings: Settings) -> int:
     count = len(leftovers(settings.home))
     if count:
         Supervision(settings.home).stop(last=BROKER)
+        end_heartbeats(settings.run)
     return count
 
 

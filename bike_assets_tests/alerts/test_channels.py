@@ -1,6 +1,11 @@
 """Each channel against a real server on this machine."""
 
+import itertools
+import socket
 import ssl
+import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -75,6 +80,29 @@ def test_a_server_that_is_down_is_named_and_its_address_is_not(
         slack(url.format(port=free_ports(1)[0], canary=CANARY), UI)(alert())
     assert refused.value.__suppress_context__
     assert CANARY not in f"{refused.value} {caplog.text}"
+
+
+def test_a_server_that_answers_a_byte_at_a_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bike_assets.alerts.channels.SEND_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        is_over = threading.Event()
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                for byte in itertools.cycle(b"HTTP/1.1 200 OK"):
+                    connection.send(bytes([byte]))
+                    if is_over.wait(0.05):
+                        return
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        began = time.monotonic()
+        with pytest.raises(NotSent, match="the webhook could not be reached"):
+            webhook(f"http://127.0.0.1:{listening.getsockname()[1]}/", UI)(alert())
+        assert time.monotonic() - began < 5
+        is_over.set()
+        dripping.join(5)
 
 
 def test_a_mail_goes_to_all_with_the_incident_in_its_subject() -> None:

@@ -13,11 +13,12 @@ from bike_assets_tests.model.builders import NOON
 
 
 class Channels:
-    """Two channels in memory; those in `down` take nothing."""
+    """Two channels in memory; those in `down` take nothing, those in `stumbles` refuse once."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, str, str]] = []
         self.down: set[str] = set()
+        self.stumbles: set[str] = set()
         self.names = ["slack", "webhook"]
 
     def desk(self, path: Path) -> Desk:
@@ -25,7 +26,8 @@ class Channels:
 
     def _channel(self, name: str) -> Channel:
         def send(alert: Alert) -> None:
-            if name in self.down:
+            if name in self.down or name in self.stumbles:
+                self.stumbles.discard(name)
                 raise NotSent(f"{name} is down")
             self.taken.append((name, alert.event, alert.trouble.key))
 
@@ -86,6 +88,31 @@ def test_a_channel_that_is_down_gets_all_in_order_when_it_is_back_and_holds_up_n
     assert channels.of("slack") == channels.of("webhook") == WHOLE
     tick(channels, tmp_path, is_wrong=False)
     assert len(channels.taken) == 4
+
+
+def test_no_alert_overtakes_one_that_was_not_taken(channels: Channels, tmp_path: Path) -> None:
+    channels.stumbles = {"slack"}
+    desk = channels.desk(tmp_path)
+    for key in ("a", "b"):
+        desk.begin(trouble(key))
+    desk.close()
+    assert channels.of("slack") == []
+    channels.desk(tmp_path).close()
+    assert channels.of("slack") == channels.of("webhook") == [(Event.OPEN, "a"), (Event.OPEN, "b")]
+
+
+def test_what_takes_too_long_goes_on_at_the_next_look(
+    channels: Channels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = channels.desk(tmp_path)
+    for key in ("a", "b"):
+        desk.begin(trouble(key))
+    monkeypatch.setattr("bike_assets.alerts.incidents.LOOK_S", -1)
+    desk.close()
+    assert channels.taken == []
+    monkeypatch.undo()
+    channels.desk(tmp_path).close()
+    assert channels.of("slack") == [(Event.OPEN, "a"), (Event.OPEN, "b")]
 
 
 def test_a_crash_while_sending_repeats_at_most_one_alert_and_loses_none(
