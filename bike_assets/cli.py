@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import msgspec
 import typer
@@ -16,6 +16,9 @@ from rich.table import Table
 from bike_assets.logs import set_up_logs
 from bike_assets.model.errors import BikeAssetsError, SomethingMissing
 from bike_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from bike_assets.local.report import Report
 
 app = typer.Typer(
     name="bike",
@@ -115,18 +118,28 @@ def down() -> None:
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
-    """What runs, how fresh it is, and how far behind the stream is."""
+def status(
+    service: Annotated[list[str] | None, typer.Argument(help="Services that must have a fresh heartbeat.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What runs, how fresh it is, and how far behind the stream is.
+
+    Exit status 1 where one of the services named has no fresh heartbeat. Examples: `bike status`,
+    `bike status poller stream`.
+    """
+    from bike_assets.local.status import refuse_silent
     from bike_assets.local.status import status as look
 
-    found = look(_settings())
+    settings = _settings()
+    refuse_silent(settings, service or [])
+    found = look(settings)
     if as_json:
         _print_json(found)
         return
     table = Table("service", "state", "heartbeat", "says")
-    for service in found["services"]:
-        age = "" if service["heartbeat_age_s"] is None else f"{service['heartbeat_age_s']:.0f} s ago"
-        table.add_row(service["name"], service["state"], age, escape(service["says"]))
+    for each in found["services"]:
+        age = "" if each["heartbeat_age_s"] is None else f"{each['heartbeat_age_s']:.0f} s ago"
+        table.add_row(each["name"], each["state"], age, escape(each["says"]))
     out.print(table)
     out.print(found["summary"])
 
@@ -227,12 +240,45 @@ def build(
 
     steps = build_range(_settings(), first, last or first, console=err)
     if as_json:
-        _print_json([step._asdict() for step in steps])
+        _print_json(steps)
         return
-    bad = [step.what for step in steps if step.passed is False]
-    out.print(f"Built: {', '.join(f'{step.what} {step.rows}' for step in steps if step.rows is not None)}.")
-    for what in bad:
+    built = ", ".join(f"{step['what']} {step['rows']}" for step in steps if step["rows"] is not None)
+    out.print(f"Built: {built}.")
+    for what in (step["what"] for step in steps if step["passed"] is False):
         out.print(f"[yellow]look at[/] {what}")
+
+
+@app.command()
+def ci(
+    recording: Annotated[list[Path], typer.Argument(help="Files of answers: .jsonl, .xz, .gz or .zst.")],
+    timezone: Annotated[str | None, typer.Option(help="The systems' IANA time zone.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="A file for JUnit XML.")] = None,
+    summary: Annotated[Path | None, typer.Option(help="A file for a summary in Markdown.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check recordings: replay them into a home that is gone after it, build their days, run every check.
+
+    Exit status 1 where a check at ERROR failed, blocking or not; one at WARN fails nothing.
+
+    Examples: `bike ci monday.jsonl.xz --timezone Europe/Oslo`, `bike ci *.jsonl.zst --junit ci.xml --summary ci.md`.
+    """
+    from bike_assets.local import report
+    from bike_assets.local.ci import run_ci
+    from bike_assets.local.files import refuse_unwritable, write_aside
+
+    for file in filter(None, (junit, summary)):
+        refuse_unwritable(file)
+    found = run_ci(_settings(), recording, timezone, console=err)
+    if junit is not None:
+        write_aside(junit, report.junit(found))
+    if summary is not None:
+        write_aside(summary, report.markdown(found))
+    if as_json:
+        _print_json(report.as_json(found))
+    else:
+        _print_report(found)
+    if not found.is_good:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -325,6 +371,18 @@ def run_simulator(seed: Annotated[int, typer.Option(help="The same seed, the sam
     from bike_assets import services
 
     services.run_simulator(_settings(), seed)
+
+
+def _print_report(found: "Report") -> None:
+    from bike_assets.local.report import outcome, sentence
+
+    for part in found.parts:
+        for step in part.broken:
+            out.print(f"[red]not done[/] {escape(step.what)}: {escape(step.reason)}", soft_wrap=True)
+    for check in found.of("failed", "warned"):
+        word = "[red]failed[/]  " if outcome(check) == "failed" else "[yellow]warns[/]   "
+        out.print(f"{word} {check.what}: {sentence(check)}", highlight=False, soft_wrap=True)
+    out.print(f"{found.summary}.", highlight=False)
 
 
 def _print_json(value: Any) -> None:

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="the address that services listen on")
     page_port: int = Field(8088, ge=1, le=65535, description="of the live page")
     dagster_port: int = Field(3000, ge=1, le=65535, description="of Dagster's UI")
+    dagster_url: str | None = Field(None, description="of Dagster's UI, where it is not on this machine's port")
     kafka_port: int = Field(19092, ge=1, le=65535, description="of the local broker")
     kafka_controller_port: int = Field(19093, ge=1, le=65535, description="of the local broker")
     simulator_port: int = Field(18080, ge=1, le=65535, description="of the demo's simulator")

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bike_assets import services
-from bike_assets.heartbeats import Heartbeat, read_heartbeat
+from bike_assets.heartbeats import FRESH_S, Heartbeat, read_heartbeat
 from bike_assets.local.supervision import Supervision
+from bike_assets.model.errors import ServiceNotReady
 from bike_assets.settings import Settings
 
 BEATING = (services.POLLER, services.STREAM, services.PAGE)
@@ -22,6 +23,17 @@ def status(settings: Settings) -> dict[str, Any]:
         else "Nothing supervised runs here; `bike up` starts everything."
     )
     return {"home": str(settings.home), "is_up": states is not None, "services": found, "summary": summary}
+
+
+def refuse_silent(settings: Settings, names: list[str]) -> None:
+    """Raise ServiceNotReady for the first of these services that has no fresh heartbeat."""
+    for name in names:
+        if name not in BEATING:
+            raise ServiceNotReady(f"{name} has no heartbeat: {', '.join(BEATING)} have.")
+        beat = read_heartbeat(settings.run, name)
+        if beat is None or beat.age_s(datetime.now(UTC)) > FRESH_S:
+            said = "has never beaten" if beat is None else f"last beat at {beat.at:%Y-%m-%d %H:%M:%S} UTC"
+            raise ServiceNotReady(f"{name} {said} in {settings.home}: it is down, or hangs.")
 
 
 def _service(settings: Settings, name: str, state: str | None) -> dict[str, Any]:

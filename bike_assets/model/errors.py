@@ -75,3 +75,7 @@ class WrongQuery(BikeAssetsError):
 
 class NotExported(BikeAssetsError):
     """The files of an export could not be written; what was there before is as it was."""
+
+
+class NotWritten(BikeAssetsError):
+    """A file that was asked for cannot be written."""
