@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bike_assets.logs import set_up_logs
 from bike_assets.model.errors import BikeAssetsError, SomethingMissing
-from bike_assets.settings import Settings, load_settings
+from bike_assets.settings import Settings, load_settings, unknown_variables
 
 if TYPE_CHECKING:
     from bike_assets.local.report import Report
@@ -69,6 +69,8 @@ def _is_usage(error: Exception) -> bool:
 def _settings(**given: Any) -> Settings:
     settings = load_settings(**{key: value for key, value in given.items() if value is not None})
     set_up_logs(settings.log_level, as_json=settings.log_json)
+    for sentence in unknown_variables():
+        err.print(f"[yellow]warning[/]: {escape(sentence)}", highlight=False, soft_wrap=True)
     return settings
 
 
@@ -189,6 +191,26 @@ def poll(systems: Annotated[list[str], typer.Argument(help="Their system_ids.")]
     for each in polls:
         said = each["error"] or f"{each['rows_accepted']} rows, {each['events']} events"
         out.print(f"{each['system_id']} {each['feed']}: {each['outcome']}, {escape(said)}")
+
+
+@app.command()
+def record(
+    systems: Annotated[list[str], typer.Argument(help="Their system_ids.")],
+    to: Annotated[Path, typer.Option(help="A new file: .jsonl, .xz, .gz or .zst.")],
+    duration: Annotated[str, typer.Option("--for", help="How long: 90s, 10m, 2h, 1d.")],
+    as_json: AsJson = False,
+) -> None:
+    """Keep what systems answer in a file that `bike replay` reads; needs no Kafka, and no key is in it.
+
+    Ctrl-C ends it earlier. Example: `bike record oslobysykkel --to monday.jsonl.xz --for 10m`.
+    """
+    from bike_assets.local.recording import record_systems
+
+    done = record_systems(_settings(), systems, to, duration, console=err)
+    if as_json:
+        _print_json(done)
+        return
+    out.print(f"{escape(str(to))}: {done['answers']} answers, {done['failed']} of them failed.", soft_wrap=True)
 
 
 @app.command()
