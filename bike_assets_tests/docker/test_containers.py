@@ -124,9 +124,11 @@ class Containers:
 def containers(programs: Path, root: Path, kafka: str, postgres: Postgres) -> Iterator[Containers]:
     """All services of ours, started in the order of the file, each healthy before the next."""
     home = root / "home"
-    (home / "dagster").mkdir(parents=True)
-    (home / "jars").symlink_to(HOME / "jars", target_is_directory=True)
+    (home / "instance").mkdir(parents=True)
     (root / "docker").mkdir()
+    # As the image links what is its own into the volume.
+    (home / "jars").symlink_to(HOME / "jars", target_is_directory=True)
+    (home / "instance" / "dagster.yaml").symlink_to(root / "docker" / "dagster.yaml")
     (root / "sources.toml").write_text(_SOURCES)
     ports = dict(zip(("3000", "4000", "8088"), map(str, free_ports(3)), strict=True))
     here = {
@@ -189,7 +191,11 @@ def test_a_day_is_built_by_a_run_whose_record_is_in_postgres(up: Containers, dat
     assert run_to_the_end(up, "build_days", partition=f"{datetime.now(UTC):%Y-%m-%d}") == "SUCCESS"
     assert database.psql("SELECT status FROM runs") == "SUCCESS"
     assert int(database.psql("SELECT count(*) FROM event_logs")) > 0
+
+
+def test_nothing_is_written_where_the_image_is(up: Containers) -> None:
     assert sorted(path.name for path in (up.root / "docker").iterdir()) == ["dagster.yaml", "workspace.yaml"]
+    assert (up.root / "home" / "instance" / "dagster.yaml").is_symlink()
 
 
 def test_the_poller_reports_to_the_webserver(up: Containers, database: Postgres) -> None:
