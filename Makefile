@@ -36,7 +36,9 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@touch $@
 
 setup-dev: $(VENV)/.installed-dev setup
-	@tools/ensure-chromium
+	@tools/ensure chromium chromium chromium-browser google-chrome
+	@PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')" tools/ensure postgresql postgres
+	@docker compose version >/dev/null 2>&1 || tools/ensure docker-compose docker-compose
 
 test: setup-dev lint types
 	@$(BIN)/dg check defs
@@ -57,7 +59,8 @@ screenshots: setup-dev
 # The locks, made anew from pyproject.toml; hashes, and no address.
 lock: | $(VENV)/.uv
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.lock
-	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra postgres pyproject.toml -c requirements.lock -o docker/requirements.lock
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev --extra postgres pyproject.toml -c requirements.lock -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) var

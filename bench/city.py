@@ -23,13 +23,14 @@ from bike_assets.lake.maintenance import compact
 from bike_assets.local.broker import LocalBroker, ensure_topics
 from bike_assets.local.jars import ensure_jars
 from bike_assets.local.java import java_home
+from bike_assets.local.ports import free_ports
 from bike_assets.model.answers import Answer
 from bike_assets.model.messages import Outcome
 from bike_assets.model.tables import EVENTS_TABLES
 from bike_assets.model.warehouse import DIM_SYSTEM, FACT_STATION_HOUR
 from bike_assets.stream.service import StreamPlan, drain
 from bike_assets.warehouse.build import build
-from bike_assets_tests.conftest import HOME, free_ports
+from bike_assets_tests.conftest import HOME
 
 SYSTEM_ID = "city"
 STATIONS, CHANGED_SHARE, POLLS_AN_HOUR = 3_000, 0.034, 60

@@ -27,9 +27,10 @@ from bike_assets.ingest.writer import PartitionWriter
 from bike_assets.local.broker import LocalBroker, ensure_topics
 from bike_assets.local.jars import ensure_jars
 from bike_assets.local.java import java_home
+from bike_assets.local.ports import free_ports
 from bike_assets.model.answers import Answer
 from bike_assets.model.messages import Outcome
-from bike_assets_tests.conftest import HOME, free_ports
+from bike_assets_tests.conftest import HOME
 
 SEED = 1
 SYSTEMS = 5

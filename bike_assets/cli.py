@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import msgspec
 import typer
@@ -15,7 +15,10 @@ from rich.table import Table
 
 from bike_assets.logs import set_up_logs
 from bike_assets.model.errors import BikeAssetsError, SomethingMissing
-from bike_assets.settings import Settings, load_settings
+from bike_assets.settings import Settings, load_settings, unknown_variables
+
+if TYPE_CHECKING:
+    from bike_assets.local.report import Report
 
 app = typer.Typer(
     name="bike",
@@ -68,6 +71,8 @@ def _is_usage(error: Exception) -> bool:
 def _settings(**given: Any) -> Settings:
     settings = load_settings(**{key: value for key, value in given.items() if value is not None})
     set_up_logs(settings.log_level, as_json=settings.log_json)
+    for sentence in unknown_variables():
+        err.print(f"[yellow]warning[/]: {escape(sentence)}", highlight=False, soft_wrap=True)
     return settings
 
 
@@ -117,18 +122,28 @@ def down() -> None:
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
-    """What runs, how fresh it is, and how far behind the stream is."""
+def status(
+    service: Annotated[list[str] | None, typer.Argument(help="Services that must have a fresh heartbeat.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What runs, how fresh it is, and how far behind the stream is.
+
+    Exit status 1 where one of the services named has no fresh heartbeat. Examples: `bike status`,
+    `bike status poller stream`.
+    """
+    from bike_assets.local.status import refuse_silent
     from bike_assets.local.status import status as look
 
-    found = look(_settings())
+    settings = _settings()
+    refuse_silent(settings, service or [])
+    found = look(settings)
     if as_json:
         _print_json(found)
         return
     table = Table("service", "state", "heartbeat", "says")
-    for service in found["services"]:
-        age = "" if service["heartbeat_age_s"] is None else f"{service['heartbeat_age_s']:.0f} s ago"
-        table.add_row(service["name"], service["state"], age, escape(service["says"]))
+    for each in found["services"]:
+        age = "" if each["heartbeat_age_s"] is None else f"{each['heartbeat_age_s']:.0f} s ago"
+        table.add_row(each["name"], each["state"], age, escape(each["says"]))
     out.print(table)
     for each in found["incidents"]:
         out.print(f"[red]{each['severity']}[/] since {each['since']}: {escape(each['says'])}")
@@ -183,6 +198,26 @@ def poll(systems: Annotated[list[str], typer.Argument(help="Their system_ids.")]
 
 
 @app.command()
+def record(
+    systems: Annotated[list[str], typer.Argument(help="Their system_ids.")],
+    to: Annotated[Path, typer.Option(help="A new file: .jsonl, .xz, .gz or .zst.")],
+    duration: Annotated[str, typer.Option("--for", help="How long: 90s, 10m, 2h, 1d.")],
+    as_json: AsJson = False,
+) -> None:
+    """Keep what systems answer in a file that `bike replay` reads; needs no Kafka, and no key is in it.
+
+    Ctrl-C ends it earlier. Example: `bike record oslobysykkel --to monday.jsonl.xz --for 10m`.
+    """
+    from bike_assets.local.recording import record_systems
+
+    done = record_systems(_settings(), systems, to, duration, console=err)
+    if as_json:
+        _print_json(done)
+        return
+    out.print(f"{escape(str(to))}: {done['answers']} answers, {done['failed']} of them failed.", soft_wrap=True)
+
+
+@app.command()
 def replay(
     recording: Annotated[list[Path], typer.Argument(help="Files of answers: .jsonl, .xz, .gz or .zst.")],
     timezone: Annotated[str | None, typer.Option(help="The systems' IANA time zone.")] = None,
@@ -231,12 +266,45 @@ def build(
 
     steps = build_range(_settings(), first, last or first, console=err)
     if as_json:
-        _print_json([step._asdict() for step in steps])
+        _print_json(steps)
         return
-    bad = [step.what for step in steps if step.passed is False]
-    out.print(f"Built: {', '.join(f'{step.what} {step.rows}' for step in steps if step.rows is not None)}.")
-    for what in bad:
+    built = ", ".join(f"{step['what']} {step['rows']}" for step in steps if step["rows"] is not None)
+    out.print(f"Built: {built}.")
+    for what in (step["what"] for step in steps if step["passed"] is False):
         out.print(f"[yellow]look at[/] {what}")
+
+
+@app.command()
+def ci(
+    recording: Annotated[list[Path], typer.Argument(help="Files of answers: .jsonl, .xz, .gz or .zst.")],
+    timezone: Annotated[str | None, typer.Option(help="The systems' IANA time zone.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="A file for JUnit XML.")] = None,
+    summary: Annotated[Path | None, typer.Option(help="A file for a summary in Markdown.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check recordings: replay them into a home that is gone after it, build their days, run every check.
+
+    Exit status 1 where a check at ERROR failed, blocking or not; one at WARN fails nothing.
+
+    Examples: `bike ci monday.jsonl.xz --timezone Europe/Oslo`, `bike ci *.jsonl.zst --junit ci.xml --summary ci.md`.
+    """
+    from bike_assets.local import report
+    from bike_assets.local.ci import run_ci
+    from bike_assets.local.files import refuse_unwritable, write_aside
+
+    for file in filter(None, (junit, summary)):
+        refuse_unwritable(file)
+    found = run_ci(_settings(), recording, timezone, console=err)
+    if junit is not None:
+        write_aside(junit, report.junit(found))
+    if summary is not None:
+        write_aside(summary, report.markdown(found))
+    if as_json:
+        _print_json(report.as_json(found))
+    else:
+        _print_report(found)
+    if not found.is_good:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -343,6 +411,18 @@ def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
         for pair in zip(map(escape, columns), row, strict=True):
             record.add_row(*pair)
         out.print(record)
+
+
+def _print_report(found: "Report") -> None:
+    from bike_assets.local.report import outcome, sentence
+
+    for part in found.parts:
+        for step in part.broken:
+            out.print(f"[red]not done[/] {escape(step.what)}: {escape(step.reason)}", soft_wrap=True)
+    for check in found.of("failed", "warned"):
+        word = "[red]failed[/]  " if outcome(check) == "failed" else "[yellow]warns[/]   "
+        out.print(f"{word} {check.what}: {sentence(check)}", highlight=False, soft_wrap=True)
+    out.print(f"{found.summary}.", highlight=False)
 
 
 def _print_json(value: Any) -> None:

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from bike_assets.defs.ingestion import assets as ingestion
-from bike_assets.defs.jobs import build_days, maintain
+from bike_assets.defs.jobs import build_days, check_stream, maintain
 from bike_assets.defs.maintenance import assets as maintenance
 from bike_assets.defs.maintenance import event_log
 from bike_assets.defs.resources import resources
@@ -17,7 +17,7 @@ from bike_assets.defs.warehouse import checks as warehouse_checks
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([ingestion, streaming, warehouse, maintenance, event_log], include_specs=True),
     asset_checks=dg.load_asset_checks_from_modules([streaming_checks, warehouse_checks]),
-    jobs=[build_days, maintain],
+    jobs=[build_days, check_stream, maintain],
     schedules=[every_morning, every_night],
     sensors=[services, quiet_systems, ended_runs, later_rows],
     resources=resources(),

@@ -46,7 +46,8 @@ def until_told_to_stop() -> threading.Event:
 
 
 def dagster_url(settings: Settings) -> str:
-    return f"http://{settings.host}:{settings.dagster_port}"
+    """Where services report to, and where a reader of the page is sent."""
+    return settings.dagster_url or f"http://{settings.host}:{settings.dagster_port}"
 
 
 def page_url(settings: Settings) -> str:

@@ -7,9 +7,11 @@ import os
 import re
 import tomllib
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -22,6 +24,8 @@ from bike_assets.model.errors import WrongSettings
 
 ENV_FILE = Path(".env")
 SETTINGS_FILE = Path("bike.toml")
+NO_SETTINGS = frozenset({"BIKE_SUPERVISED_HOME", "BIKE_CHILD_OF", "BIKE_TEST_HOME"})
+"""Variables by which processes of ours are known, and the tests' home."""
 
 
 class Settings(BaseSettings):
@@ -36,6 +40,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="the address that services listen on")
     page_port: int = Field(8088, ge=1, le=65535, description="of the live page")
     dagster_port: int = Field(3000, ge=1, le=65535, description="of Dagster's UI")
+    dagster_url: str | None = Field(None, description="of Dagster's UI, where it is not on this machine's port")
     kafka_port: int = Field(19092, ge=1, le=65535, description="of the local broker")
     kafka_controller_port: int = Field(19093, ge=1, le=65535, description="of the local broker")
     simulator_port: int = Field(18080, ge=1, le=65535, description="of the demo's simulator")
@@ -140,6 +145,23 @@ def load_settings(**given: Any) -> Settings:
     return settings.model_copy(update={"home": settings.home.absolute()})
 
 
+def unknown_variables() -> list[str]:
+    """A sentence for each `BIKE_*` of the environment and `.env` that sets nothing, with what may be meant."""
+    known = [_variable(name) for name in Settings.model_fields]
+    given = {*os.environ, *dotenv_values(ENV_FILE)}
+    sentences = []
+    for name in sorted(given):
+        if name.upper().startswith("BIKE_") and name.upper() not in {*known, *NO_SETTINGS}:
+            near = get_close_matches(name.upper(), known, 1)
+            meant = f" Did you mean {near[0]}?" if near else " `bike config` lists them all."
+            sentences.append(f"{name} is no setting.{meant}")
+    return sentences
+
+
+def _variable(key: str) -> str:
+    return f"BIKE_{key.upper()}"
+
+
 def _in_file() -> set[str]:
     return set(tomllib.loads(SETTINGS_FILE.read_text())) if SETTINGS_FILE.exists() else set()
 
@@ -153,7 +175,7 @@ def _explained(err: ValidationError) -> str:
 
 def _place(key: str) -> str:
     """Where a setting was given: the variable, or the line of the file."""
-    variable = f"BIKE_{key.upper()}"
+    variable = _variable(key)
     if variable in map(str.upper, os.environ):
         return variable
     for file, name in ((ENV_FILE, variable), (SETTINGS_FILE, key)):

@@ -1,24 +1,26 @@
 """What many tests need: Java, the jars, and a real broker. Ports are free ones, all on 127.0.0.1."""
 
 import os
-import socket
+import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from bike_assets.local.broker import HOST, LocalBroker
+from bike_assets.local.broker import LocalBroker
 from bike_assets.local.jars import Jars, ensure_jars
+from bike_assets.local.ports import free_ports
 from bike_assets_tests.java import short_lived_java
+from bike_assets_tests.postgres import Postgres, postgres_server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 WHOLE_MACHINE = {"test_kills.py", "test_killed_runs.py", "test_alerts.py", "test_demo.py", "test_replay.py",
-                 "test_by_hand.py", "test_sentences.py"}
+                 "test_by_hand.py", "test_sentences.py", "test_checked_recordings.py", "test_containers.py"}
 """Tests that start brokers, Sparks and services as a user would: one after the other, or they wait for each other."""
 
 CHECKOUT = Path(__file__).parents[1]
@@ -42,15 +44,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first."""
     items.sort(key=lambda item: item.path.name not in WHOLE_MACHINE)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on, all different: they are held together, then given up."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +80,21 @@ def spark(java: Path, jars: Jars) -> Iterator["SparkSession"]:
     session = spark_session(SparkHome("local[2]", "1g", java, jars.spark), "tests")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_running() -> Iterator[Postgres]:
+    """The PostgreSQL that all tests share."""
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres(postgres_running: Postgres) -> Postgres:
+    """An empty database of this test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    postgres_running.psql(f"CREATE DATABASE {name}")
+    return replace(postgres_running, database=name)
 
 
 @pytest.fixture

@@ -104,6 +104,12 @@ def test_config_shows_what_is_in_force(tmp_path: Path) -> None:
     assert Bike(tmp_path, BIKE_PAGE_PORT="4711").json("config")["page_port"] == 4711
 
 
+def test_a_variable_that_sets_nothing_is_a_warning_beside_the_answer(tmp_path: Path) -> None:
+    done = Bike(tmp_path, BIKE_POL_SECONDS="5")("config", "--json")
+    assert (done.returncode, json.loads(done.stdout)["poll_seconds"]) == (0, 60)
+    assert done.stderr == "warning: BIKE_POL_SECONDS is no setting. Did you mean BIKE_POLL_SECONDS?\n"
+
+
 def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
     said = Bike(tmp_path, BIKE_PAGE_PORT="eighty").error("status")
     assert said == "error: BIKE_PAGE_PORT: Input should be a valid integer, unable to parse string as an integer.\n"

@@ -11,8 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bike_assets import reporting
+from bike_assets.local.ports import free_ports
 from bike_assets.reporting import Grown, Reported, Reporter, grown
-from bike_assets_tests.conftest import free_ports
 from bike_assets_tests.waiting import wait_until
 
 

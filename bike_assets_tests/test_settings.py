@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from bike_assets.local.leftovers import CHILD_MARK, MARK
 from bike_assets.model.errors import WrongSettings
-from bike_assets.settings import load_settings
+from bike_assets.settings import load_settings, unknown_variables
 
 CANARY = "canary-0123456789"
 
@@ -90,3 +91,21 @@ def test_a_wrong_value_is_not_repeated_for_it_could_be_a_key(monkeypatch: pytest
         load_settings()
     assert CANARY not in str(wrong.value)
     assert wrong.value.__cause__ is None
+
+
+def test_a_variable_that_sets_nothing_is_told_with_what_may_be_meant(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIKE_POL_SECONDS", CANARY)
+    monkeypatch.setenv("BIKE_PAGE_PORT", "1003")
+    (here / ".env").write_text(f"export BIKE_XYZZY={CANARY}\nbike_raw_days=3\nOTHER=1\n")
+    assert unknown_variables() == [
+        "BIKE_POL_SECONDS is no setting. Did you mean BIKE_POLL_SECONDS?",
+        "BIKE_XYZZY is no setting. `bike config` lists them all.",
+    ]
+
+
+def test_what_our_own_processes_are_known_by_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (MARK, CHILD_MARK, "BIKE_TEST_HOME"):
+        monkeypatch.setenv(name, "x")
+    assert unknown_variables() == []

@@ -1,12 +1,12 @@
-"""A range of days built through Dagster from the command line: the same job, checks and record as from the UI."""
+"""Jobs run from the command line, in this process: the same assets, checks and record as from the UI."""
 
 import os
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import dagster as dg
 
@@ -17,12 +17,45 @@ from bike_assets.model.errors import NotBuilt, WrongDay
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-class Step(NamedTuple):
-    """Something that a run did: a table that it built (`rows` it has then), or a check (`passed`)."""
+class Built(NamedTuple):
+    """A table that a run built, and the rows that it has then."""
+
+    table: str
+    rows: int
+
+    @property
+    def what(self) -> str:
+        """Its name among the steps of a run."""
+        return self.table
+
+
+class Checked(NamedTuple):
+    """What a check of a table said; `passed` is None where the run came to an end before it."""
+
+    table: str
+    check: str
+    passed: bool | None = None
+    is_error: bool = True
+    checked: int = 0
+    bad: int = 0
+    first_bad: Sequence[Mapping[str, Any]] = ()
+    see_all: str = ""
+    """The command that shows all bad rows."""
+
+    @property
+    def what(self) -> str:
+        """Its name among the steps of a run."""
+        return f"{self.table}: {self.check}"
+
+
+class Broken(NamedTuple):
+    """A step of a run that was not done, and why, in a sentence."""
 
     what: str
-    rows: int | None = None
-    passed: bool | None = None
+    reason: str
+
+
+OnStep = Callable[[Built | Checked], None]
 
 
 def day_of(text: str) -> date:
@@ -37,45 +70,91 @@ def day_of(text: str) -> date:
     return day
 
 
-def build_days(
-    job: dg.JobDefinition, first: date, last: date, dagster_home: Path, on_step: Callable[[Step], None]
-) -> None:
+def build_days(job: dg.JobDefinition, first: date, last: date, dagster_home: Path, on_step: OnStep) -> None:
     """Run the job over these days, both included, in this process.
 
     `on_step` is told each table and check as it is done. Raises NotBuilt with what failed; a check that only
     warns fails nothing.
     """
+    result = _run(job, tags_of(first, last), dagster_home, on_step)
+    for failure in _failures(result):
+        raise NotBuilt(f"{failure.step_key}: {_reason(failure)}")
+    if not result.success:
+        raise NotBuilt("The run failed; the Dagster UI shows why.")
+
+
+def run_to_the_end(
+    job: dg.JobDefinition, days: tuple[date, date] | None, dagster_home: Path, on_step: OnStep
+) -> list[Built | Checked | Broken]:
+    """Run a job in this process, over days or over all that there is, and raise nothing.
+
+    Every check of the job is among the steps, those too that were not come to; a check that fails is no broken step.
+    """
+    steps: dict[str, Built | Checked | Broken] = {}
+
+    def keep(step: Built | Checked) -> None:
+        steps[step.what] = step
+        on_step(step)
+
+    result = _run(job, tags_of(*days) if days else {}, dagster_home, keep)
+    evaluated = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    judged = {event.step_key for event in result.all_events if event.event_type is evaluated}
+    broken = [Broken(str(each.step_key), _reason(each)) for each in _failures(result) if each.step_key not in judged]
+    not_run = [Checked(".".join(key.asset_key.path), key.name) for key in job.asset_layer.asset_graph.asset_check_keys]
+    return [*broken, *({step.what: step for step in not_run} | steps).values()]
+
+
+def _run(
+    job: dg.JobDefinition, tags: dict[str, str], dagster_home: Path, on_step: OnStep
+) -> dg.ExecuteInProcessResult:
     os.environ["DAGSTER_HOME"] = str(dagster_home)
     run_id = str(uuid.uuid4())
     with dg.DagsterInstance.get() as instance:
         instance.add_event_listener(run_id, lambda entry: _tell(entry, on_step))
-        result = job.execute_in_process(
+        return job.execute_in_process(
             run_config=_QUIET, instance=instance, run_id=run_id, raise_on_error=False,
-            tags={**tags_of(first, last), HOST_TAG: socket.gethostname()},
+            tags={**tags, HOST_TAG: socket.gethostname()},
         )  # fmt: skip
-        if not result.success:
-            raise NotBuilt(_why(result))
 
 
-def _tell(entry: dg.EventLogEntry, on_step: Callable[[Step], None]) -> None:
+def _tell(entry: dg.EventLogEntry, on_step: OnStep) -> None:
     event = entry.dagster_event
     if event is None:
         return
     if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
         # One event for each day of the range, all with the same count: the first tells.
         found = event.step_materialization_data.materialization
-        on_step(Step(".".join(found.asset_key.path), rows=int(str(found.metadata["dagster/row_count"].value))))
+        on_step(Built(".".join(found.asset_key.path), int(str(found.metadata["dagster/row_count"].value))))
     elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        check = event.asset_check_evaluation_data
-        on_step(Step(f"{'.'.join(check.asset_key.path)}: {check.check_name}", passed=check.passed))
+        on_step(_checked(event.asset_check_evaluation_data))
 
 
-def _why(result: dg.ExecuteInProcessResult) -> str:
-    """The first failure in a sentence."""
-    for event in result.all_events:
-        if event.event_type is dg.DagsterEventType.STEP_FAILURE:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            return f"{event.step_key}: {error.message.strip().splitlines()[0] if error else 'it failed'}"
-    return "The run failed; the Dagster UI shows why."
+def _checked(said: dg.AssetCheckEvaluation) -> Checked:
+    values = {name: value.value for name, value in said.metadata.items()}
+    return Checked(
+        table=".".join(said.asset_key.path),
+        check=said.check_name,
+        passed=said.passed,
+        is_error=said.severity is dg.AssetCheckSeverity.ERROR,
+        checked=values.get("checked", 0),  # type: ignore[arg-type]  # as defs/found.py writes them
+        bad=values.get("bad", 0),  # type: ignore[arg-type]
+        first_bad=values.get("first_bad", []),  # type: ignore[arg-type]
+        see_all=str(values.get("see_all", "")).strip("`"),
+    )
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> Iterator[dg.DagsterEvent]:
+    """The steps that failed, in their order."""
+    return (event for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_FAILURE)
+
+
+def _reason(failure: dg.DagsterEvent) -> str:
+    """The first cause of a failure, in a line."""
+    error = failure.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if error is None:
+        return "it failed"
+    first = error.message.strip().splitlines()[0]
+    # A Failure is a sentence of ours; of another error the class says something too.
+    return first.partition(f"{error.cls_name}: ")[2] or first if error.cls_name == dg.Failure.__name__ else first

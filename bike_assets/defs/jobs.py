@@ -4,6 +4,7 @@ import dagster as dg
 
 from bike_assets.defs.maintenance.assets import GROUP as MAINTENANCE
 from bike_assets.defs.partitions import DAYS
+from bike_assets.defs.streaming.assets import GROUP as STREAMING
 from bike_assets.defs.warehouse.assets import GROUP as WAREHOUSE
 
 build_days = dg.define_asset_job(
@@ -17,4 +18,10 @@ maintain = dg.define_asset_job(
     "maintain",
     selection=dg.AssetSelection.groups(MAINTENANCE),
     description="The lake's upkeep: compaction, retention, vacuum.",
+)
+
+check_stream = dg.define_asset_job(
+    "check_stream",
+    selection=dg.AssetSelection.all_asset_checks() & dg.AssetSelection.groups(STREAMING),
+    description="Every check of the tables that the stream fills, over all that they hold.",
 )

@@ -1,6 +1,7 @@
 """What assets and checks are handed: the command line for work, the lake for questions."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -121,11 +122,11 @@ class Spark(dg.ConfigurableResource):  # type: ignore[type-arg]
         return session
 
     def _resident(self) -> dict[str, str] | None:
-        """Where the resident driver is; None where the stream is not up."""
+        """Where the resident driver is; None where the stream is not up, or beats on another machine."""
         from bike_assets.lake.spark import Serving
 
         beat = read_heartbeat(Path(self.run_directory), "stream")
-        if beat is None or beat.age_s(datetime.now(UTC)) > FRESH_S:
+        if beat is None or beat.age_s(datetime.now(UTC)) > FRESH_S or not _listens(self.port):
             return None
         token = Path(self.run_directory, "spark.token").read_text()
         return {"spark.remote": Serving(self.port, token).url}
@@ -137,6 +138,15 @@ class Spark(dg.ConfigurableResource):  # type: ignore[type-arg]
         home = SparkHome(self.master, self.memory, Path(found["java_home"]), [Path(jar) for jar in found["spark_jars"]])
         prepare_environment(home)
         return spark_config(home, "bike build")
+
+
+def _listens(port: int) -> bool:
+    """Whether something does on this machine's loopback: containers share a home and not that."""
+    try:
+        socket.create_connection(("localhost", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -7,7 +7,8 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -16,11 +17,14 @@ import msgspec
 import zstandard
 
 from bike_assets.model.answers import Answer
-from bike_assets.model.errors import NotARecording
+from bike_assets.model.errors import NotARecording, NotWritten
 from bike_assets.model.messages import Outcome
 from bike_assets.sources.rows import NO_ID, UNREADABLE, why
 
 _FAILURES = frozenset({Outcome.TIMEOUT, Outcome.TOO_LARGE, Outcome.HTTP_ERROR})
+
+_SUFFIXES = (".jsonl", ".xz", ".gz", ".zst")
+_NAMED = ".jsonl, .xz, .gz or .zst"
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -126,6 +130,40 @@ def read_recording(path: Path) -> Iterator[Answer]:
                 raise NotARecording(f"{path} cannot be decompressed: {err}.") from None
 
 
+@contextmanager
+def new_recording(path: Path) -> Iterator[Callable[[Answer], None]]:
+    """What writes answers into a new `.jsonl`, `.xz`, `.gz` or `.zst` file, for as long as the block runs.
+
+    Raises NotWritten where there is such a file already: no recording is written over.
+    """
+    if path.suffix not in _SUFFIXES:
+        raise NotWritten(f"{path}: a recording ends in {_NAMED}, not in {path.suffix!r}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _created(path) as file:
+
+            def write(answer: Answer) -> None:
+                file.write(encode_line(answer))
+
+            yield write
+    except FileExistsError:
+        raise NotWritten(f"{path} exists: give another name, or remove it first.") from None
+    except OSError as err:
+        raise NotWritten(f"{path} cannot be written: {err.strerror}.") from None
+
+
+def _created(path: Path) -> BinaryIO:
+    match path.suffix:
+        case ".xz":
+            return cast("BinaryIO", lzma.open(path, "xb"))
+        case ".gz":
+            return cast("BinaryIO", gzip.open(path, "xb"))
+        case ".zst":
+            return cast("BinaryIO", zstandard.ZstdCompressor().stream_writer(path.open("xb")))
+        case _:
+            return cast("BinaryIO", path.open("xb", buffering=0))
+
+
 def _opened(path: Path) -> BinaryIO:
     match path.suffix:
         case ".xz":
@@ -138,4 +176,4 @@ def _opened(path: Path) -> BinaryIO:
         case ".jsonl":
             return path.open("rb")
         case other:
-            raise NotARecording(f"{path}: a recording ends in .jsonl, .xz, .gz or .zst, not in {other!r}.")
+            raise NotARecording(f"{path}: a recording ends in {_NAMED}, not in {other!r}.")

@@ -1,6 +1,7 @@
 """The ports that `bike up` needs, and who is told when one is busy."""
 
 import socket
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from bike_assets.model.errors import AlreadyRunning
@@ -61,3 +62,12 @@ def refuse_busy_ports(settings: Settings, *, is_demo: bool) -> None:
     """Raise AlreadyRunning for the first port that is busy."""
     for busy in busy_ports(settings, is_demo=is_demo):
         raise AlreadyRunning(busy.sentence)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nothing listens on, all different: they are held together, then given up."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

@@ -5,8 +5,9 @@ from typing import Any
 
 from bike_assets import services
 from bike_assets.alerts.incidents import read_book
-from bike_assets.heartbeats import Heartbeat, read_heartbeat
+from bike_assets.heartbeats import FRESH_S, Heartbeat, read_heartbeat
 from bike_assets.local.supervision import Supervision
+from bike_assets.model.errors import ServiceNotReady
 from bike_assets.settings import Settings
 
 BEATING = (services.POLLER, services.STREAM, services.PAGE)
@@ -33,6 +34,17 @@ def _incidents(settings: Settings) -> list[dict[str, str]]:
         {"since": each.since.isoformat(timespec="seconds"), "severity": each.severity, "says": each.says}
         for each in sorted(found, key=lambda each: each.since, reverse=True)
     ]
+
+
+def refuse_silent(settings: Settings, names: list[str]) -> None:
+    """Raise ServiceNotReady for the first of these services that has no fresh heartbeat."""
+    for name in names:
+        if name not in BEATING:
+            raise ServiceNotReady(f"{name} has no heartbeat: {', '.join(BEATING)} have.")
+        beat = read_heartbeat(settings.run, name)
+        if beat is None or beat.age_s(datetime.now(UTC)) > FRESH_S:
+            said = "has never beaten" if beat is None else f"last beat at {beat.at:%Y-%m-%d %H:%M:%S} UTC"
+            raise ServiceNotReady(f"{name} {said} in {settings.home}: it is down, or hangs.")
 
 
 def _service(settings: Settings, name: str, state: str | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a command does at once and then is done: it starts what it needs and stops it after."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from bike_assets.model.errors import NotARecording, ServiceNotReady, WrongSettin
 from bike_assets.model.messages import Poll
 from bike_assets.model.tables import EVENTS_TABLES
 from bike_assets.settings import Settings
-from bike_assets.sources.config import load_sources
+from bike_assets.sources.config import Source, load_sources
 
 DRAIN_S = 300.0
 _LOOK_S = 0.5
@@ -80,11 +80,7 @@ def poll_once(settings: Settings, system_ids: list[str]) -> list[dict[str, Any]]
 
 def _poll(settings: Settings, system_ids: list[str]) -> list[Poll]:
     sources = load_sources(settings.sources)
-    wanted = [source for source in sources if set(system_ids) & set(source.system_ids)]
-    known = {each for source in sources for each in source.system_ids}
-    for system_id in system_ids:
-        if system_id not in known:
-            raise WrongSettings(f"{system_id} is not in {settings.sources}, which has {', '.join(sorted(known))}.")
+    wanted = wanted_sources(settings, sources, system_ids)
     with services.poller_lock(settings), kafka(settings) as partitions:
         raw = services.raw_store(settings)
         raw.start()
@@ -95,6 +91,15 @@ def _poll(settings: Settings, system_ids: list[str]) -> list[Poll]:
             return poll_sources(asking, lambda each: PartitionWriter(servers, each, profile_of), partitions, raw)
         finally:
             raw.close()
+
+
+def wanted_sources(settings: Settings, sources: Sequence[Source], system_ids: list[str]) -> list[Source]:
+    """The sources of these systems. Raises WrongSettings naming those that there are."""
+    known = {each for source in sources for each in source.system_ids}
+    for system_id in system_ids:
+        if system_id not in known:
+            raise WrongSettings(f"{system_id} is not in {settings.sources}, which has {', '.join(sorted(known))}.")
+    return [source for source in sources if set(system_ids) & set(source.system_ids)]
 
 
 def drain_now(settings: Settings) -> dict[str, Any]:

@@ -81,3 +81,7 @@ class NotSent(BikeAssetsError):
     """A channel did not take an alert; it is sent again."""
 
     retryable = True
+
+
+class NotWritten(BikeAssetsError):
+    """A file that was asked for cannot be written."""

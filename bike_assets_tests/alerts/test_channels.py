@@ -18,11 +18,11 @@ from cryptography.x509.oid import NameOID
 
 from bike_assets.alerts.channels import MailServer, channels, mail, slack, webhook
 from bike_assets.alerts.incidents import Event, Severity
+from bike_assets.local.ports import free_ports
 from bike_assets.model.errors import NotSent
 from bike_assets_tests.alerts import servers
 from bike_assets_tests.alerts.builders import alert
 from bike_assets_tests.alerts.servers import PASSWORD, USER, HttpServer
-from bike_assets_tests.conftest import free_ports
 
 CANARY = "canary-0123456789"
 UI = "http://127.0.0.1:3000"

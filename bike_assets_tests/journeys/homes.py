@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 
-from bike_assets_tests.conftest import HOME, free_ports
+from bike_assets.local.ports import free_ports
+from bike_assets_tests.conftest import HOME
 
 PORTS = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "PAGE_PORT", "DAGSTER_PORT", "SIMULATOR_PORT", "SPARK_PORT")
 BIKE = (sys.executable, "-m", "bike_assets")

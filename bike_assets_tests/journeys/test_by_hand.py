@@ -15,8 +15,9 @@ from urllib.parse import quote
 import pytest
 import zstandard
 
+from bike_assets.local.ports import free_ports
 from bike_assets.locks import is_held
-from bike_assets_tests.conftest import CHECKOUT, free_ports
+from bike_assets_tests.conftest import CHECKOUT
 from bike_assets_tests.journeys import apis as api
 from bike_assets_tests.journeys.homes import BIKE, Home, is_one_sentence, wait_until
 

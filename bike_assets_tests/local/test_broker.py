@@ -16,9 +16,9 @@ from confluent_kafka.cimpl import NewPartitions
 
 from bike_assets.local.broker import HOST, LocalBroker, ensure_topics, wait_for_broker
 from bike_assets.local.jars import Jars
+from bike_assets.local.ports import free_ports
 from bike_assets.model.errors import AlreadyRunning, BrokerUnavailable, ServiceNotReady, WrongSettings
 from bike_assets.model.topics import STATION_STATE, STATION_STATUS, TOPICS
-from bike_assets_tests.conftest import free_ports
 from bike_assets_tests.waiting import wait_until
 
 

@@ -7,9 +7,8 @@ import pytest
 
 from bike_assets.local import doctor
 from bike_assets.local.doctor import Finding, examine
-from bike_assets.local.ports import busy_ports
+from bike_assets.local.ports import busy_ports, free_ports
 from bike_assets.settings import load_settings
-from bike_assets_tests.conftest import free_ports
 
 PORTS = ("PAGE", "DAGSTER", "SIMULATOR", "SPARK", "KAFKA", "KAFKA_CONTROLLER")
 

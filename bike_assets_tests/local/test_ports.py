@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bike_assets.local.ports import busy_ports, refuse_busy_ports
+from bike_assets.local.ports import busy_ports, free_ports, refuse_busy_ports
 from bike_assets.model.errors import AlreadyRunning
 from bike_assets.settings import Settings, load_settings
-from bike_assets_tests.conftest import free_ports
 
 NAMES = ("page_port", "dagster_port", "simulator_port", "kafka_port", "kafka_controller_port")
 

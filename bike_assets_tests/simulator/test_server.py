@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import requests
 
+from bike_assets.local.ports import free_ports
 from bike_assets.model.errors import AlreadyRunning
 from bike_assets.simulator.seeds import generated_city
 from bike_assets.simulator.server import HOST, serve
-from bike_assets_tests.conftest import free_ports
 from bike_assets_tests.simulator.builders import MORNING, city, station
 from bike_assets_tests.simulator.test_seeds import written
 

@@ -1,0 +1,38 @@
+"""The compose file, as it stands and as it is checked."""
+
+import shutil
+import subprocess
+from typing import Any
+
+import yaml
+
+from bike_assets.model.errors import SomethingMissing
+from bike_assets_tests.conftest import CHECKOUT
+
+DOCKER = CHECKOUT / "docker"
+FILE = DOCKER / "compose.yaml"
+CHOSEN = "POSTGRES_PASSWORD"
+"""What a user has to choose."""
+OTHERS = {"kafka", "postgres"}
+"""Services of images that are not ours."""
+
+
+def services() -> dict[str, dict[str, Any]]:
+    """Every service, with what it shares with others merged in."""
+    found: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text())["services"]
+    return found
+
+
+def ours() -> dict[str, dict[str, Any]]:
+    """The services that run our image."""
+    return {name: service for name, service in services().items() if name not in OTHERS}
+
+
+def compose_command() -> list[str]:
+    """Docker's plugin, or the program of before. Raises SomethingMissing with how to get one."""
+    docker = shutil.which("docker")
+    if docker and subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode == 0:
+        return [docker, "compose"]
+    if found := shutil.which("docker-compose"):
+        return [found]
+    raise SomethingMissing("Neither `docker compose` nor docker-compose is there: `apt-get install docker-compose`.")

@@ -1,0 +1,96 @@
+"""What stands in docker/: valid, closed to others, healthy or not by a command, and without a secret."""
+
+import os
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from bike_assets.settings import Settings
+from bike_assets_tests.conftest import CHECKOUT
+from bike_assets_tests.docker.compose import CHOSEN, DOCKER, FILE, OTHERS, compose_command, ours, services
+
+every_service = pytest.mark.parametrize(("name", "service"), services().items(), ids=lambda value: value
+                                        if isinstance(value, str) else "")  # fmt: skip
+
+
+def config(**given: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != CHOSEN}
+    return subprocess.run([*compose_command(), "-f", str(FILE), "config"], env=environment | given,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+
+
+def test_compose_takes_the_file() -> None:
+    done = config(**{CHOSEN: "x"})
+    assert done.returncode == 0, done.stderr
+    assert set(yaml.safe_load(done.stdout)["services"]) == set(services())
+
+
+def test_without_a_password_it_says_where_to_write_one() -> None:
+    done = config()
+    assert done.returncode != 0
+    assert "choose a password and write it to docker/.env" in done.stderr
+
+
+@every_service
+def test_every_service_has_a_check_of_its_health_and_comes_back(name: str, service: dict[str, Any]) -> None:
+    assert service["healthcheck"]["test"][0] == "CMD"
+    assert service["restart"] == "unless-stopped"
+
+
+@every_service
+def test_what_is_published_is_published_on_loopback(name: str, service: dict[str, Any]) -> None:
+    assert [port for port in service.get("ports", []) if not str(port).startswith("127.0.0.1:")] == []
+
+
+def test_all_but_kafka_and_postgres_run_one_image_with_one_home() -> None:
+    assert set(services()) > OTHERS
+    assert {service["image"] for service in ours().values()} == {"bike-assets"}
+    assert {service["environment"]["BIKE_HOME"] for service in ours().values()} == {"/var/lib/bike"}
+    assert all("bike:/var/lib/bike" in service["volumes"] for service in ours().values())
+
+
+def test_what_a_container_is_told_is_a_setting() -> None:
+    told = {name for service in ours().values() for name in service["environment"] if name.startswith("BIKE_")}
+    assert {name.removeprefix("BIKE_").lower() for name in told} <= set(Settings.model_fields)
+
+
+def test_who_talks_on_loopback_shares_a_network() -> None:
+    sharing = {name for name, service in services().items() if service.get("network_mode") == "service:pod"}
+    assert sharing == {"poller", "stream", "code-server"}
+
+
+def test_the_instance_is_the_checkouts_with_its_record_in_postgres() -> None:
+    here = yaml.safe_load((DOCKER / "dagster.yaml").read_text())
+    storage = here.pop("storage")
+    assert here == yaml.safe_load((CHECKOUT / "dagster.yaml").read_text())
+    assert storage["postgres"]["postgres_db"]["password"] == {"env": "DAGSTER_POSTGRES_PASSWORD"}
+
+
+def test_the_image_is_made_from_locked_packages_and_runs_as_no_root() -> None:
+    lines = (DOCKER / "Dockerfile").read_text().splitlines()
+    assert "FROM python:3.11-slim" in lines
+    assert "RUN pip install --require-hashes -r docker/requirements.lock" in lines
+    assert [line for line in lines if line.startswith("USER ")] == ["USER bike"]
+    assert lines.index("USER bike") < lines.index("RUN bike setup")
+
+
+def test_only_what_is_named_comes_into_the_image() -> None:
+    lines = (DOCKER / "Dockerfile.dockerignore").read_text().splitlines()
+    named = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    assert [line for line in lines if line and line[0] not in "#!"] == ["*", "**/__pycache__"]
+    copied = {word for line in (DOCKER / "Dockerfile").read_text().splitlines() if line.startswith("COPY ")
+              for word in line.split()[1:-1]}  # fmt: skip
+    assert copied == named
+    assert all((CHECKOUT / each).exists() for each in named)
+
+
+def test_the_lock_of_the_image_is_ours_and_the_driver_of_postgres() -> None:
+    def pinned(path: str) -> set[str]:
+        lines = (CHECKOUT / path).read_text().splitlines()
+        return {line.split(" ")[0] for line in lines if "==" in line and not line.startswith((" ", "#"))}
+
+    more = pinned("docker/requirements.lock") - pinned("requirements.lock")
+    assert pinned("requirements.lock") <= pinned("docker/requirements.lock")
+    assert {each.split("==")[0] for each in more} == {"dagster-postgres", "psycopg2-binary"}
