@@ -1,5 +1,7 @@
 """What Dagster loads: every asset, check and resource of the platform."""
 
+from typing import cast
+
 import dagster as dg
 
 from bike_assets.defs.freshness import with_freshness
@@ -18,7 +20,11 @@ from bike_assets.defs.warehouse import checks as warehouse_checks
 defs = dg.Definitions(
     assets=dg.map_asset_specs(
         with_freshness,
-        dg.load_assets_from_modules([ingestion, streaming, warehouse, maintenance, event_log], include_specs=True),
+        # None of ours is of the older kinds that the loader's type allows for.
+        cast(
+            "list[dg.AssetsDefinition | dg.AssetSpec]",
+            dg.load_assets_from_modules([ingestion, streaming, warehouse, maintenance, event_log], include_specs=True),
+        ),
     ),
     asset_checks=dg.load_asset_checks_from_modules([streaming_checks, warehouse_checks]),
     jobs=[build_days, maintain],

@@ -15,6 +15,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
     STATION_QUALITY,
+    SYSTEM_SERVICE_DAY,
     WAREHOUSE_TABLES,
 )
 
@@ -96,7 +97,8 @@ every_table = [
              _in_range(table)) for table in WAREHOUSE_TABLES),
     *(_check(table, "every_fact_has_its_dimension", "Stations, systems and dates stand in their dimensions.",
              _has_its_dimensions(table))
-      for table in (FACT_STATION_HOUR, FACT_STATION_DAY, FACT_SYSTEM_DAY, STATION_QUALITY)),
+      for table in (FACT_STATION_HOUR, FACT_STATION_DAY, FACT_SYSTEM_DAY, SYSTEM_SERVICE_DAY,
+                    STATION_QUALITY)),
 ]  # fmt: skip
 
 hours = [
