@@ -1,5 +1,6 @@
 """The tables of the warehouse: a star schema, one day at a time."""
 
+from bike_assets.model.messages import Outcome
 from bike_assets.model.schema import Column, Table
 
 _SYSTEM = Column("system_id", "string", "the system")
@@ -140,6 +141,23 @@ FACT_SYSTEM_DAY = Table(
     partitioned_by=("local_date",),
 )  # fmt: skip
 
+SYSTEM_SERVICE_DAY = Table(
+    name="warehouse.system_service_day",
+    description="A system's local day: how well it was seen; a row where `station_status` was fetched in it.",
+    grain=("system_id", "local_date"),
+    columns=(
+        _SYSTEM,
+        _LOCAL_DATE,
+        Column("good_share", "double", "of the day, between two good polls at most 30 minutes apart", low=0, high=1),
+        Column("longest_gap_s", "double", "s, longest stretch of the day without a good poll", low=0, high=90_000),
+        Column("polls", "int", "fetches of station_status", low=0),
+        *(Column(f"polls_{each.value}", "int", f"of them, those with the outcome {each.value}", low=0)
+          for each in Outcome),
+        Column("is_complete", "boolean", "whether any system was polled after the day's end"),
+    ),
+    partitioned_by=("local_date",),
+)  # fmt: skip
+
 STATION_QUALITY = Table(
     name="warehouse.station_quality",
     description="A station and local day with a finding: its numbers should be read with care.",
@@ -162,5 +180,6 @@ WAREHOUSE_TABLES = (
     FACT_STATION_HOUR,
     FACT_STATION_DAY,
     FACT_SYSTEM_DAY,
+    SYSTEM_SERVICE_DAY,
     STATION_QUALITY,
 )

@@ -42,6 +42,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
     STATION_QUALITY,
+    SYSTEM_SERVICE_DAY,
     WAREHOUSE_TABLES,
 )
 from bike_assets.warehouse.dim_date import dates
@@ -51,6 +52,7 @@ from bike_assets.warehouse.station_day import station_days
 from bike_assets.warehouse.station_hour import station_hours
 from bike_assets.warehouse.station_quality import station_quality
 from bike_assets.warehouse.system_day import system_days
+from bike_assets.warehouse.system_service_day import system_service_days
 
 log = structlog.get_logger()
 
@@ -157,6 +159,11 @@ def _system_days(lake: _Lake, days: Days | None) -> DataFrame:
     return system_days(_hours_around(lake, days), lake.all(DIM_SYSTEM), *_asked(days))
 
 
+def _system_service_days(lake: _Lake, days: Days | None) -> DataFrame:
+    first, last = _asked(days)
+    return system_service_days(lake.days(EVENTS_POLLS, first - DAY, last + DAY), lake.all(DIM_SYSTEM), first, last)
+
+
 def _hours_around(lake: _Lake, days: Days | None) -> DataFrame:
     first, last = _asked(days)
     return lake.days(FACT_STATION_HOUR, first - DAY, last + DAY)
@@ -183,6 +190,7 @@ _COMPUTED: dict[str, Callable[[_Lake, Days | None], DataFrame]] = {
     FACT_STATION_HOUR.name: _station_hours,
     FACT_STATION_DAY.name: _station_days,
     FACT_SYSTEM_DAY.name: _system_days,
+    SYSTEM_SERVICE_DAY.name: _system_service_days,
     STATION_QUALITY.name: _station_quality,
 }
 

@@ -22,6 +22,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
     STATION_QUALITY,
+    SYSTEM_SERVICE_DAY,
 )
 
 GROUP = "warehouse"
@@ -72,6 +73,7 @@ warehouse_tables = [
     ]),
     _built(FACT_STATION_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_DATE)]),
     _built(FACT_SYSTEM_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_DATE)]),
+    _built(SYSTEM_SERVICE_DAY, [_of_days(EVENTS_POLLS, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
     _built(STATION_QUALITY, [
         _of_days(FACT_STATION_DAY, dg.TimeWindowPartitionMapping()), _of_days(EVENTS_STATION_STATUS, WITH_DAYS_AROUND),
         _whole(DIM_STATION),

@@ -1,0 +1,73 @@
+"""`warehouse.system_service_day`: how well a system was seen in its local days."""
+
+from datetime import date, timedelta
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812
+
+from bike_assets.model.constants import MAX_GAP
+from bike_assets.model.messages import Outcome
+from bike_assets.model.warehouse import SYSTEM_SERVICE_DAY
+from bike_assets.warehouse.polls import is_good
+from bike_assets.warehouse.shape import DAY_S, shaped
+
+_GAP_MS = MAX_GAP // timedelta(milliseconds=1)
+_DAY = timedelta(days=1)
+
+
+def system_service_days(polls: DataFrame, systems: DataFrame, first: date, last: date) -> DataFrame:
+    """Rows of `warehouse.system_service_day` of the local dates `first` to `last`, both included.
+
+    In:  `polls`: `events.polls` of the UTC dates from the day before `first` to the day after `last`;
+         `systems`: all of `dim_system`.
+    Out: a row for each system and local date with a fetch of `station_status`. `good_share` is the share of the
+         date's 23, 24 or 25 hours that lies between two good polls in a row not further apart than MAX_GAP;
+         `longest_gap_s` is the longest stretch of the date without a good poll: from midnight to the first,
+         between two, from the last to midnight. `is_complete`: some system was polled after the date's end.
+    """
+    fetches = polls.where(
+        (F.col("feed") == "station_status") & F.col("utc_date").between(first - _DAY, last + _DAY)
+    ).select("system_id", "outcome", is_good().alias("is_good"), F.unix_millis("fetched_at").alias("at"))
+    start, end, at, before = (F.col(name) for name in ("start", "end", "at", "before"))
+    earlier = (
+        Window.partitionBy("system_id", "local_date").orderBy("at").rowsBetween(Window.unboundedPreceding, -1)
+    )
+    in_day = (at >= start) & (at < end)
+    seen = F.least(F.greatest(at, start), end)
+    seen_before = F.least(F.greatest(F.coalesce(before, start), start), end)
+    return shaped(
+        fetches.join(F.broadcast(_local_dates(systems, first, last)), "system_id")
+        .where(at.between(start - _GAP_MS, end + _GAP_MS))
+        .withColumn("before", F.last(F.when(F.col("is_good"), at), ignorenulls=True).over(earlier))
+        .groupBy("system_id", "local_date", "start", "end")
+        .agg(
+            F.sum(F.when(F.col("is_good") & (at - before <= _GAP_MS), seen - seen_before).otherwise(0)).alias("good"),
+            F.max(F.when(F.col("is_good"), seen - seen_before)).alias("between"),
+            F.max(F.when(F.col("is_good"), seen)).alias("last_seen"),
+            F.count_if(in_day).alias("polls"),
+            *(F.count_if(in_day & (F.col("outcome") == each.value)).alias(f"polls_{each.value}") for each in Outcome),
+        )
+        .where("polls > 0")
+        .crossJoin(F.broadcast(fetches.agg(F.max("at").alias("latest"))))
+        .withColumns({
+            "good_share": F.col("good") / (end - start),
+            "longest_gap_s": F.greatest(
+                F.coalesce("between", F.lit(0)), end - F.coalesce("last_seen", start)) / 1000,
+            "is_complete": F.col("latest") >= end,
+        }),
+        SYSTEM_SERVICE_DAY,
+    )  # fmt: skip
+
+
+def _local_dates(systems: DataFrame, first: date, last: date) -> DataFrame:
+    """Every system's dates with their first instant and the first of the next, in ms."""
+    start, end = (
+        F.unix_seconds(F.to_utc_timestamp(
+            F.timestamp_seconds((F.unix_date("local_date") + more) * DAY_S), F.col("timezone"))) * 1000
+        for more in (0, 1)
+    )  # fmt: skip
+    dates = F.explode(F.sequence(F.lit(first), F.lit(last))).alias("local_date")
+    return (
+        systems.select("system_id", "timezone", dates)
+        .select("system_id", "local_date", start.alias("start"), end.alias("end"))
+    )  # fmt: skip
