@@ -3,14 +3,12 @@
 import dagster as dg
 
 from bike_assets.defs.maintenance.assets import GROUP as MAINTENANCE
-from bike_assets.defs.partitions import DAYS
 from bike_assets.defs.streaming.assets import GROUP as STREAMING
 from bike_assets.defs.warehouse.assets import GROUP as WAREHOUSE
 
 build_days = dg.define_asset_job(
     "build_days",
     selection=dg.AssetSelection.groups(WAREHOUSE),
-    partitions_def=DAYS,
     description="The warehouse's dimensions, and the facts of a range of days, with their checks.",
 )
 

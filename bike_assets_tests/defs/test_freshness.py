@@ -19,7 +19,10 @@ POLICIES = {
 }
 
 
-@pytest.mark.parametrize("spec", defs.resolve_all_asset_specs(), ids=lambda spec: spec.key.to_user_string())
+SPECS = sorted(defs.resolve_all_asset_specs(), key=lambda spec: spec.key)  # the same order in every process
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.key.to_user_string())
 def test_every_asset_has_the_freshness_policy_of_its_layer(spec: dg.AssetSpec) -> None:
     assert spec.freshness_policy == POLICIES[spec.key.path[0]]
 
