@@ -96,7 +96,9 @@ class Texts(Generic[Row]):
         pieces[0] = self.separator + pieces[0][head.end() :]
         pieces[-1] = pieces[-1][: tail.start()] + self.separator
         rows = self._rows_of(pieces)
-        return rows and replace(self, rows=rows, pieces=pieces, times=times, envelope=head[1] + tail[1])
+        if rows is None:
+            return None
+        return replace(self, rows=rows, pieces=pieces, times=times, envelope=head[1] + tail[1])
 
     def _rows_of(self, pieces: list[bytes]) -> list[Row] | None:
         touched: set[int] = set()

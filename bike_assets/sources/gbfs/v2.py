@@ -16,6 +16,7 @@ from msgspec.json import Decoder
 from bike_assets.model.answers import (
     Description,
     InformationPoll,
+    RejectedRow,
     StationPoll,
     StationRow,
     SystemPoll,
@@ -146,7 +147,8 @@ def _read_whole(body: bytes, system_id: str, electric_types: frozenset[str] | No
     except UNREADABLE:
         stations = []
     feed = _open("station_status", _status_rows, body, system_id)
-    raws, rejected = feed.data.stations, []
+    raws = feed.data.stations
+    rejected: list[RejectedRow] = []
     if not stations or None in map(_bikes, stations) or len(set(map(_station_id, stations))) < len(stations):
         stations, rejected = sort_out(raws, _settled, _station_id, _last_reported)
     times = list(map(_last_reported, stations))
