@@ -145,3 +145,9 @@ def test_a_row_whose_text_stands_is_not_decoded_again(
     changed = parse(write([later[0], later[1] | {bikes: 1}], {}, NOON_S + 120), after)
     assert [now is then for now, then in zip(changed.rows, after.rows, strict=True)] == [True, False]
     assert changed.read(1).reading.bikes_available == 1
+
+
+def test_a_time_within_a_row_is_not_the_rows_own() -> None:
+    rows = [status_row(station_id="1"), status_row(station_id="2", last_reported=NOON_S + 0.5)]
+    agree(by_gbfs, [gbfs_body([rows[0], rows[1] | {"nested": {"last_reported": NOON_S + more}}], {}, NOON_S)
+                    for more in (0, 60, 120)])  # fmt: skip
