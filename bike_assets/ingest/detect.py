@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import compress
-from operator import ne
+from operator import is_not
 
 from bike_assets.ingest.memory import Known, SystemMemory
 from bike_assets.model.answers import Description, StationPoll, StationRow
@@ -49,22 +49,20 @@ def detect(memory: SystemMemory, poll: StationPoll, at: datetime) -> Detected:
     """The events of a good body: changes, then absences, and keyframes at the start of an hour."""
     found = Detected()
     opens = opens_an_hour(memory, at)
-    keys = list(poll.keys)
-    moved = _moved_rows(memory.keys, keys)
-    places = range(len(keys)) if moved is None else moved
-    _changes(memory, map(poll.read, map(poll.rows.__getitem__, places)), at, found)
+    moved = _moved_rows(memory.last_poll, poll)
+    _changes(memory, map(poll.read, range(len(poll.rows)) if moved is None else moved), at, found)
     if opens:
         changed = set(found.touched)
         found.events.extend(
-            _keyframe(memory, station_id, memory.stations[station_id], at, poll.reported_at(row))
-            for station_id, row in zip(map(poll.id_of, poll.rows), poll.rows, strict=True)
+            _keyframe(memory, station_id, memory.stations[station_id], at, poll.reported_at(place))
+            for place, station_id in enumerate(map(poll.id_of, poll.rows))
             if station_id not in changed
         )
         # Before the new absences are noted, so that none is written twice.
         _repeat_absences(memory, at, found)
     if moved is None:
         _absences(memory, set(map(poll.id_of, poll.rows)), at, found)
-    memory.keys = keys
+    memory.last_poll = poll
     memory.last_good_poll_at = at
     return found
 
@@ -95,12 +93,13 @@ def _hour(at: datetime) -> tuple[int, ...]:
     return at.timetuple()[:4]
 
 
-def _moved_rows(before: list[tuple[object, ...]] | None, now: list[tuple[object, ...]]) -> list[int] | None:
-    """Places whose key moved; None where the two bodies do not list the same stations in the same order."""
-    if before is None or len(before) != len(now):
+def _moved_rows(before: StationPoll | None, now: StationPoll) -> list[int] | None:
+    """Places whose row moved; None where the two bodies do not list the same stations in the same order."""
+    if before is None or len(before.rows) != len(now.rows):
         return None
-    moved = list(compress(range(len(now)), map(ne, now, before)))
-    return None if any(now[i][0] != before[i][0] for i in moved) else moved
+    new = compress(range(len(now.rows)), map(is_not, now.rows, before.rows))
+    moved = [place for place in new if now.rows[place] != before.rows[place]]
+    return None if any(now.id_of(now.rows[place]) != before.id_of(before.rows[place]) for place in moved) else moved
 
 
 def _changes(memory: SystemMemory, rows: Iterable[StationRow], at: datetime, found: Detected) -> None:

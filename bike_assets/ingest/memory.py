@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from bike_assets.model.answers import Description
+from bike_assets.model.answers import Description, StationPoll
 from bike_assets.model.messages import (
     StationInformation,
     StationState,
@@ -71,9 +71,9 @@ class Totals:
 
 @dataclass(slots=True)
 class SystemMemory:
-    """One system. `keys` are those of the last good body, in its order: what the next is compared with.
+    """One system. `last_poll` is the last good poll with a body: what the next is compared with.
 
-    They are the only part that is not in Kafka; without them a body is compared station by station.
+    It is the only part that is not in Kafka; without it a body is compared station by station.
     """
 
     system_id: str
@@ -87,7 +87,7 @@ class SystemMemory:
     absent: set[str] = field(default_factory=set)
     descriptions: dict[str, Description] = field(default_factory=dict)
     information: SystemInformation | None = None
-    keys: list[tuple[Any, ...]] | None = None
+    last_poll: StationPoll | None = None
     totals: Totals = field(default_factory=Totals)
 
     def remember(self, station_id: str, known: Known) -> None:

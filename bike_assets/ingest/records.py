@@ -94,7 +94,7 @@ def judge(memory: SystemMemory, feed: str, answer: Answer) -> Verdict:
     if answer.http_status is not None and not 200 <= answer.http_status < 300:
         return Verdict(Outcome.HTTP_ERROR, answer.error or f"status {answer.http_status}")
     try:
-        parsed = read(answer, memory.electric_types)
+        parsed = read(answer, memory.electric_types, memory.last_poll)
     except FeedMalformed as err:
         body = RejectedRow(-1, err.reason, answer.body or b"")
         return Verdict(Outcome.INVALID, err.reason, rejected=[body])
@@ -129,7 +129,7 @@ def _judge_parsed(memory: SystemMemory, at: datetime, parsed: Parsed) -> Verdict
     updated_at = None if isinstance(parsed, DiscoveryPoll) else parsed.feed_updated_at
     verdict = Verdict(Outcome.OK, None, parsed, rejected, rows_in, _accepted(parsed), updated_at)
     if isinstance(parsed, StationPoll):
-        if not parsed.keys and memory.stations:
+        if not parsed.rows and memory.stations:
             return replace(verdict, outcome=Outcome.INVALID, error="no accepted row where stations are known")
         error = _staleness(memory, parsed.feed_updated_at, at)
         if error:
@@ -140,7 +140,7 @@ def _judge_parsed(memory: SystemMemory, at: datetime, parsed: Parsed) -> Verdict
 def _accepted(parsed: Parsed) -> int:
     match parsed:
         case StationPoll():
-            return len(parsed.keys)
+            return len(parsed.rows)
         case InformationPoll():
             return len(parsed.descriptions)
         case TypesPoll():
@@ -175,7 +175,7 @@ def _follow(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict) -
         case TypesPoll(electric_types=types):
             if memory.electric_types != frozenset(types):
                 memory.electric_types = frozenset(types)
-                memory.keys = None  # equal keys now mean other readings
+                memory.last_poll = None  # equal rows now mean other readings
         case None if feed == STATUS_FEED:
             return detect_unmodified(memory, at)
     return Detected()

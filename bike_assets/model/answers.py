@@ -71,21 +71,29 @@ class Description(Struct, frozen=True, gc=False):
 class StationPoll:
     """A read `station_status`.
 
-    `rows` are as the feed's decoder made them; `keys` hold, for each row in order, first what its feed
-    tells stations by and then everything that its reading and description are made of. Equal keys mean
-    that nothing changed, so that only rows whose key moved are made into a StationRow by `read`: 97 of
-    100 are not. `id_of` gives a row's station id, and `reported_at` its own time, which is no part of its
-    key.
+    `rows` are as the feed's decoder made them, but without their own times, which stand in `times` as
+    `instant` reads them. Equal rows mean that nothing changed; a parser that was given the poll before gives
+    the very same rows where it can. So only rows that moved are made into a StationRow: 97 of 100 are not.
+    `texts` is what the parser compares the next body with, and nobody else's.
     """
 
-    rows: Sequence[Any]
-    keys: Sequence[tuple[Any, ...]]
+    rows: list[Any]
+    times: Sequence[Any]
     id_of: Callable[[Any], str]
-    read: Callable[[Any], StationRow]
-    reported_at: Callable[[Any], datetime | None]
+    row_of: Callable[[Any, datetime | None], StationRow]
+    instant: Callable[[Any], datetime | None]
     feed_updated_at: datetime | None
     rows_in: int
     rejected: Sequence[RejectedRow] = field(default=())
+    texts: Any = None
+
+    def read(self, place: int) -> StationRow:
+        """The row at a place."""
+        return self.row_of(self.rows[place], self.reported_at(place))
+
+    def reported_at(self, place: int) -> datetime | None:
+        """Its own time."""
+        return self.instant(self.times[place])
 
 
 @dataclass(frozen=True, slots=True)

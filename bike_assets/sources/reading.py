@@ -12,25 +12,27 @@ from bike_assets.sources.gbfs.discovery import parse_discovery
 from bike_assets.sources.jcdecaux import v1
 from bike_assets.sources.rows import UNREADABLE, decoded, why
 
-Parser = Callable[[bytes, str, frozenset[str] | None], Parsed]
-"""Takes a body, whose it is, and the system's electric vehicle types where they are known."""
+Parser = Callable[[bytes, str, frozenset[str] | None, StationPoll | None], Parsed]
+"""Takes a body, whose it is, the system's electric vehicle types where they are known, and its last good poll of
+stations where there was one.
+"""
 
 GBFS = "gbfs."
 JCDECAUX = "jcdecaux."
 
 GBFS_PARSERS: dict[str, dict[str, Parser]] = {
     "2": {
-        "gbfs": lambda body, system_id, _: parse_discovery(body, system_id),
+        "gbfs": lambda body, system_id, *_: parse_discovery(body, system_id),
         "station_status": v2.parse_station_status,
-        "station_information": lambda body, system_id, _: v2.parse_station_information(body, system_id),
-        "system_information": lambda body, system_id, _: v2.parse_system_information(body, system_id),
-        "vehicle_types": lambda body, system_id, _: v2.parse_vehicle_types(body, system_id),
+        "station_information": lambda body, system_id, *_: v2.parse_station_information(body, system_id),
+        "system_information": lambda body, system_id, *_: v2.parse_system_information(body, system_id),
+        "vehicle_types": lambda body, system_id, *_: v2.parse_vehicle_types(body, system_id),
     },
 }
 """By major version, then by feed."""
 
 JCDECAUX_PARSERS: dict[str, Parser] = {
-    "jcdecaux.v1.stations": lambda body, system_id, _: v1.parse_stations(body, system_id),
+    "jcdecaux.v1.stations": lambda body, system_id, _, before: v1.parse_stations(body, system_id, before),
 }
 
 
@@ -50,19 +52,21 @@ def feed_name(feed: str) -> str:
     return feed.removeprefix(GBFS)
 
 
-def read(answer: Answer, electric_types: frozenset[str] | None) -> Parsed:
+def read(answer: Answer, electric_types: frozenset[str] | None, before: StationPoll | None = None) -> Parsed:
     """The answer's body, read. Raises FeedMalformed where it cannot be, with the reason in a sentence."""
     if not answer.body:
         raise FeedMalformed(answer.system_id, "the answer is empty")
     if answer.feed.startswith(GBFS):
-        return _read_gbfs(answer, answer.body, electric_types)
+        return _read_gbfs(answer, answer.body, electric_types, before)
     parser = JCDECAUX_PARSERS.get(answer.feed)
     if parser is None:
         raise FeedMalformed(answer.system_id, f"no parser reads a feed called {answer.feed}")
-    return parser(answer.body, answer.system_id, electric_types)
+    return parser(answer.body, answer.system_id, electric_types, before)
 
 
-def _read_gbfs(answer: Answer, body: bytes, electric_types: frozenset[str] | None) -> Parsed:
+def _read_gbfs(
+    answer: Answer, body: bytes, electric_types: frozenset[str] | None, before: StationPoll | None
+) -> Parsed:
     version = _version(answer, body)
     parsers = GBFS_PARSERS.get((version or "2").partition(".")[0])
     if parsers is None:
@@ -70,8 +74,8 @@ def _read_gbfs(answer: Answer, body: bytes, electric_types: frozenset[str] | Non
     parser = parsers.get(feed_name(answer.feed))
     if parser is None:
         raise FeedMalformed(answer.system_id, f"no parser reads a feed called {answer.feed}")
-    parsed = parser(body, answer.system_id, electric_types)
-    if version is None and isinstance(parsed, StationPoll) and parsed.rejected and not parsed.keys:
+    parsed = parser(body, answer.system_id, electric_types, before)
+    if version is None and isinstance(parsed, StationPoll) and parsed.rejected and not parsed.rows:
         # GBFS 1.0 names no version, and its flags are numbers: no row of it is one of GBFS 2.
         sentence = f"a GBFS feed without a version, as GBFS 1 has it, is not supported, only {_supported()}"
         raise FeedMalformed(answer.system_id, sentence)

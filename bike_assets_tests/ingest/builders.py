@@ -42,13 +42,12 @@ def known(at: datetime = NOON, **given: Any) -> Known:
 
 def poll_of(readings: dict[str, Reading], reported_at: datetime = NOON) -> StationPoll:
     """A read status: a reading by station."""
-    rows = [StationRow(station_id, each, reported_at) for station_id, each in readings.items()]
     return StationPoll(
-        rows=rows,
-        keys=[(row.station_id, row.reading) for row in rows],
-        id_of=lambda row: row.station_id,
-        read=lambda row: row,
-        reported_at=lambda row: row.reported_at,
+        rows=list(readings.items()),
+        times=[reported_at] * len(readings),
+        id_of=lambda row: row[0],
+        row_of=lambda row, at: StationRow(row[0], row[1], at),
+        instant=lambda at: at,
         feed_updated_at=reported_at,
-        rows_in=len(rows),
+        rows_in=len(readings),
     )

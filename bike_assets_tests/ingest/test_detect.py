@@ -93,11 +93,11 @@ def test_an_absence_is_forgotten_after_24_hours_and_so_is_its_state() -> None:
     assert (events(found), found.forgotten, list(memory.stations)) == ([("1", "keyframe")], ["2"], ["1"])
 
 
-def test_without_the_keys_of_the_last_body_the_same_comes_out() -> None:
+def test_without_the_last_body_the_same_comes_out() -> None:
     bodies = [{"1": reading()}, PAIR, {"2": reading(), "1": reading(docks_available=0)}, {"2": reading()}]
     one, restarted = city_at_noon(), city_at_noon()
     for minute, body in enumerate(bodies, start=1):
-        restarted.keys = None
+        restarted.last_poll = None
         assert polled(one, body, after(minutes=minute)) == polled(restarted, body, after(minutes=minute))
 
 

@@ -33,7 +33,7 @@ def naively(row: dict[str, Any], electric: set[str]) -> StationRow:
 
 
 def read_all(poll: StationPoll) -> list[StationRow]:
-    return [poll.read(row) for row in poll.rows]
+    return [poll.read(place) for place in range(len(poll.rows))]
 
 
 def test_the_recorded_status_reads_as_plain_json_does() -> None:
@@ -43,7 +43,7 @@ def test_the_recorded_status_reads_as_plain_json_does() -> None:
         rows = body["data"]["stations"]
         poll = parse_station_status(body_of(body), "oslo", frozenset({"ebike"}))
         assert read_all(poll) == [naively(row, {"ebike"}) for row in rows]
-        assert [key[0] for key in poll.keys] == [row["station_id"] for row in rows]
+        assert [row.station_id for row in poll.rows] == [row["station_id"] for row in rows]
         assert poll.feed_updated_at == datetime.fromtimestamp(body["last_updated"], UTC)
         assert not poll.rejected
 
@@ -59,14 +59,14 @@ def test_the_recorded_information_reads_as_plain_json_does() -> None:
     assert not poll.rejected
 
 
-def test_a_heartbeat_moves_no_key_and_each_part_of_the_reading_does() -> None:
-    (key,) = parse_station_status(stations(status_row()), "city").keys
-    assert parse_station_status(stations(status_row(last_reported=NOON_S + 60)), "city").keys == [key]
+def test_a_heartbeat_moves_no_row_and_each_part_of_the_reading_does() -> None:
+    (row,) = parse_station_status(stations(status_row()), "city").rows
+    assert parse_station_status(stations(status_row(last_reported=NOON_S + 60)), "city").rows == [row]
     ebikes = [{"vehicle_type_id": "e", "count": 1}]
     for change in ({"num_bikes_available": 4}, {"num_docks_available": 8}, {"is_installed": False},
                    {"is_renting": False}, {"is_returning": False}, {"num_bikes_disabled": 1},
                    {"num_docks_disabled": 1}, {"vehicle_types_available": ebikes}):
-        assert parse_station_status(stations(status_row(**change)), "city").keys != [key]
+        assert parse_station_status(stations(status_row(**change)), "city").rows != [row]
 
 
 COUNTS = [{"vehicle_type_id": "e", "count": 2}, {"vehicle_type_id": "m", "count": 4},
@@ -100,7 +100,7 @@ def test_vehicles_stand_in_for_missing_bikes_only() -> None:
             status_row(station_id="c", num_bikes_available=REMOVED)]
     poll = parse_station_status(stations(*rows), "city")
     assert [row.reading.bikes_available for row in read_all(poll)] == [5, 1]
-    assert [key[1] for key in poll.keys] == [5, 1]
+    assert [row.num_bikes_available for row in poll.rows] == [5, 1]
     assert [row.reason for row in poll.rejected] == ["bad_field: Object missing required field num_bikes_available"]
 
 
@@ -121,7 +121,7 @@ def test_vehicles_stand_in_for_missing_bikes_only() -> None:
 )
 def test_a_bad_row_is_rejected_and_its_neighbours_are_kept(changes: dict[str, Any], reason: str) -> None:
     poll = parse_station_status(stations(status_row(**changes), status_row(station_id="b")), "city")
-    assert [key[0] for key in poll.keys] == ["b"]
+    assert [row.station_id for row in poll.rows] == ["b"]
     assert [(row.row_index, row.reason) for row in poll.rejected] == [(0, f"bad_field: {reason}")]
     assert poll.feed_updated_at == NOON
 

@@ -22,7 +22,7 @@ def parse(*rows: Any) -> StationPoll:
 
 
 def read_all(poll: StationPoll) -> list[StationRow]:
-    return [poll.read(row) for row in poll.rows]
+    return [poll.read(place) for place in range(len(poll.rows))]
 
 
 def naively(row: dict[str, Any]) -> StationRow:
@@ -43,32 +43,32 @@ def test_the_recording_reads_as_plain_json_does() -> None:
     for body in bodies:
         poll = parse_stations(body_of(body), "jcdecaux:besancon")
         assert read_all(poll) == [naively(row) for row in body]
-        assert [key[0] for key in poll.keys] == [row["number"] for row in body]
+        assert [row.number for row in poll.rows] == [row["number"] for row in body]
         assert list(map(poll.id_of, poll.rows)) == [str(row["number"]) for row in body]
         assert poll.feed_updated_at == max(EPOCH + timedelta(milliseconds=r["last_update"]) for r in body)
         assert not poll.rejected
 
 
-def test_keys_move_exactly_when_reading_or_description_do() -> None:
+def test_rows_move_exactly_when_reading_or_description_do() -> None:
     with lzma.open(RECORDINGS / "besancon_jcdecaux_v1_2014-05-22.jsonl.xz") as lines:
         bodies = [json.loads(line)["body"] for line in lines][400:600]
     polls = [parse_stations(body_of(body), "jcdecaux:besancon") for body in bodies]
     moved = 0
     for before, after in pairwise(polls):
         known = {row.station_id: (row.reading, row.information) for row in read_all(before)}
-        keys = dict(zip(map(before.id_of, before.rows), before.keys, strict=True))
-        for row, key in zip(read_all(after), after.keys, strict=True):
+        rows = dict(zip(map(before.id_of, before.rows), before.rows, strict=True))
+        for row, decoded in zip(read_all(after), after.rows, strict=True):
             same = known[row.station_id] == (row.reading, row.information)
-            assert (keys[row.station_id] == key) == same
+            assert (rows[row.station_id] == decoded) == same
             moved += not same
     assert moved > 20
 
 
-def test_a_heartbeat_moves_no_key_and_a_new_name_does() -> None:
-    (key,) = parse(jcdecaux_row()).keys
-    assert parse(jcdecaux_row(last_update=NOON_S * 1000 + 60_000)).keys == [key]
-    assert parse(jcdecaux_row(name="07 - Opéra")).keys != [key]
-    assert parse(jcdecaux_row(position={"lat": 45.761, "lng": 4.83})).keys != [key]
+def test_a_heartbeat_moves_no_row_and_a_new_name_does() -> None:
+    (row,) = parse(jcdecaux_row()).rows
+    assert parse(jcdecaux_row(last_update=NOON_S * 1000 + 60_000)).rows == [row]
+    assert parse(jcdecaux_row(name="07 - Opéra")).rows != [row]
+    assert parse(jcdecaux_row(position={"lat": 45.761, "lng": 4.83})).rows != [row]
 
 
 @pytest.mark.parametrize("stands", [999, None, REMOVED])
@@ -113,7 +113,7 @@ def test_a_row_without_its_time_is_good() -> None:
 def test_a_bad_row_is_rejected_and_its_neighbours_are_kept(changes: dict[str, Any], reason: str) -> None:
     bad = jcdecaux_row(**changes)
     poll = parse(jcdecaux_row(number=1), bad, jcdecaux_row(number=3))
-    assert [key[0] for key in poll.keys] == [1, 3]
+    assert [row.number for row in poll.rows] == [1, 3]
     assert [row.station_id for row in read_all(poll)] == ["1", "3"]
     (rejected,) = poll.rejected
     assert rejected.row_index == 1
@@ -124,13 +124,13 @@ def test_a_bad_row_is_rejected_and_its_neighbours_are_kept(changes: dict[str, An
 @pytest.mark.parametrize("row", ["text", 5, None, [], {}])
 def test_a_row_that_is_no_station_is_rejected(row: Any) -> None:
     poll = parse(row, jcdecaux_row())
-    assert (len(poll.keys), poll.rejected[0].row_index) == (1, 0)
+    assert (len(poll.rows), poll.rejected[0].row_index) == (1, 0)
 
 
 def test_bytes_that_are_no_text_cost_only_their_row() -> None:
     text = b'{"number": 1, "name": "\xff"}'
     poll = parse_stations(b"[" + text + b"," + body_of(jcdecaux_row()) + b"]", "jcdecaux:lyon")
-    assert [key[0] for key in poll.keys] == [7]
+    assert [row.number for row in poll.rows] == [7]
     assert [row.payload for row in poll.rejected] == [text]
 
 
@@ -159,7 +159,7 @@ def test_of_two_rows_of_a_station_the_later_report_wins(later_is_first: bool) ->
 
 def test_of_three_equal_rows_one_stays() -> None:
     poll = parse(*[jcdecaux_row()] * 3)
-    assert (len(poll.keys), [row.row_index for row in poll.rejected]) == (1, [1, 2])
+    assert (len(poll.rows), [row.row_index for row in poll.rejected]) == (1, [1, 2])
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_body_that_is_no_array_is_malformed(body: bytes) -> None:
 
 def test_an_empty_array_is_a_poll_without_stations() -> None:
     poll = parse()
-    assert (poll.keys, poll.rejected, poll.feed_updated_at) == ([], [], None)
+    assert (poll.rows, poll.rejected, poll.feed_updated_at) == ([], [], None)
 
 
 def test_all_contracts_are_split_with_the_very_bytes_of_their_rows() -> None:
@@ -194,7 +194,7 @@ def test_rows_of_no_contract_do_not_vanish(contract: Any) -> None:
     parts = split_by_contract(answer("jcdecaux.v1.stations", body_of(rows), ALL_CONTRACTS))
     assert parts.keys() == {"jcdecaux:lyon", ALL_CONTRACTS}
     left = parse_stations(parts[ALL_CONTRACTS].body or b"", ALL_CONTRACTS)
-    assert left.keys == []
+    assert left.rows == []
     assert [row.reason.partition(":")[0] for row in left.rejected] == ["bad_contract", "bad_contract"]
 
 

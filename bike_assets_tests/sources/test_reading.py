@@ -28,7 +28,7 @@ def test_electric_types_reach_the_reading() -> None:
     row = status_row(vehicle_types_available=[{"vehicle_type_id": "e", "count": 2}])
     poll = read(answer("gbfs.station_status", stations(row)), frozenset({"e"}))
     assert isinstance(poll, StationPoll)
-    assert poll.read(poll.rows[0]).reading.ebikes_available == 2
+    assert poll.read(0).reading.ebikes_available == 2
 
 
 GBFS_1 = stations(status_row(is_installed=1, is_renting=1, is_returning=1), version=REMOVED)
@@ -58,7 +58,7 @@ def test_bad_rows_of_a_feed_without_version_do_not_hide_its_good_ones() -> None:
     body = stations(status_row(is_renting=1), status_row(station_id="b"), version=REMOVED)
     poll = read(answer("gbfs.station_status", body), None)
     assert isinstance(poll, StationPoll)
-    assert (len(poll.keys), len(poll.rejected)) == (1, 1)
+    assert (len(poll.rows), len(poll.rejected)) == (1, 1)
 
 
 def test_poll_records_name_feeds_in_the_words_of_gbfs() -> None:

@@ -16,6 +16,7 @@ from msgspec.json import Decoder
 from bike_assets.model.answers import (
     Description,
     InformationPoll,
+    RejectedRow,
     StationPoll,
     StationRow,
     SystemPoll,
@@ -38,6 +39,7 @@ from bike_assets.sources.rows import (
     sort_out,
     why,
 )
+from bike_assets.sources.texts import RowForm, Texts, number, take_apart
 
 ELECTRIC = frozenset({"electric", "electric_assist"})
 
@@ -124,58 +126,66 @@ _station_id = attrgetter("station_id")
 _type_id = attrgetter("vehicle_type_id")
 _bikes = attrgetter("num_bikes_available")
 _last_reported = attrgetter("last_reported")
-# First the id, then all that the reading is made of; last_reported moves at nearly every poll.
-_key = attrgetter(
-    "station_id",
-    "num_bikes_available",
-    "num_docks_available",
-    "is_installed",
-    "is_renting",
-    "is_returning",
-    "num_bikes_disabled",
-    "num_docks_disabled",
-    "vehicle_types_available",
-)
 
 
 def parse_station_status(
-    body: bytes, system_id: str, electric_types: frozenset[str] | None = None
+    body: bytes, system_id: str, electric_types: frozenset[str] | None = None, before: StationPoll | None = None
 ) -> StationPoll:
     """The stations of one poll. E-bikes are counted where `electric_types` are known, else null."""
+    texts = before.texts.next(body) if before and before.texts else None
+    if texts is not None:
+        try:
+            return _poll_of_texts(texts, electric_types)
+        except UNREADABLE:
+            pass
+    return _read_whole(body, system_id, electric_types)
+
+
+def _read_whole(body: bytes, system_id: str, electric_types: frozenset[str] | None) -> StationPoll:
     try:
-        feed = _decode_status(body)
+        stations = _decode_status(body).data.stations
     except UNREADABLE:
-        return _sorted_out(body, system_id, electric_types)
-    stations = feed.data.stations
-    if None in map(_bikes, stations) or len(set(map(_station_id, stations))) < len(stations):
-        return _sorted_out(body, system_id, electric_types)
-    return StationPoll(
-        rows=stations,
-        keys=list(map(_key, stations)),
-        id_of=_station_id,
-        read=partial(_read, electric_types),
-        reported_at=_reported_at,
-        feed_updated_at=from_seconds(feed.last_updated),
-        rows_in=len(stations),
-    )
-
-
-def _sorted_out(body: bytes, system_id: str, electric_types: frozenset[str] | None) -> StationPoll:
+        stations = []
     feed = _open("station_status", _status_rows, body, system_id)
-    stations, rejected = sort_out(feed.data.stations, _settled, _station_id, _last_reported)
+    raws = feed.data.stations
+    rejected: list[RejectedRow] = []
+    if not stations or None in map(_bikes, stations) or len(set(map(_station_id, stations))) < len(stations):
+        stations, rejected = sort_out(raws, _settled, _station_id, _last_reported)
+    times = list(map(_last_reported, stations))
+    stations = list(map(_form.without_time, stations))
+    texts = None if rejected else take_apart(body, raws, stations, _form)
+    if texts is not None:
+        return _poll_of_texts(texts, electric_types)
     return StationPoll(
         rows=stations,
-        keys=list(map(_key, stations)),
+        times=times,
         id_of=_station_id,
-        read=partial(_read, electric_types),
-        reported_at=_reported_at,
+        row_of=partial(_row_of, electric_types),
+        instant=from_seconds,
         feed_updated_at=from_seconds(feed.last_updated),
-        rows_in=len(feed.data.stations),
+        rows_in=len(raws),
         rejected=rejected,
     )
 
 
-def _settled(raw: Raw) -> Station:
+def _poll_of_texts(texts: Texts[Station], electric_types: frozenset[str] | None) -> StationPoll:
+    return StationPoll(
+        rows=texts.rows,
+        times=texts.times,
+        id_of=_station_id,
+        row_of=partial(_row_of, electric_types),
+        instant=_instant,
+        feed_updated_at=from_seconds(_decode_status(texts.envelope).last_updated),
+        rows_in=len(texts.rows),
+        texts=texts,
+    )
+
+
+def _instant(written: bytes) -> datetime | None:
+    return from_seconds(number(written))
+
+
+def _settled(raw: Raw | bytes) -> Station:
     """A row whose `num_bikes_available` is set, by GBFS 3's word where need be."""
     station = _decode_station(raw)
     if station.num_bikes_available is None:
@@ -185,7 +195,12 @@ def _settled(raw: Raw) -> Station:
     return station
 
 
-def _read(electric_types: frozenset[str] | None, station: Station) -> StationRow:
+_form = RowForm("last_reported", 10, _settled, _station_id)
+
+
+def _row_of(
+    electric_types: frozenset[str] | None, station: Station, reported_at: datetime | None
+) -> StationRow:
     return StationRow(
         station_id=station.station_id,
         reading=Reading(
@@ -198,12 +213,8 @@ def _read(electric_types: frozenset[str] | None, station: Station) -> StationRow
             is_renting=station.is_renting,
             is_returning=station.is_returning,
         ),
-        reported_at=_reported_at(station),
+        reported_at=reported_at,
     )
-
-
-def _reported_at(station: Station) -> datetime | None:
-    return from_seconds(station.last_reported)
 
 
 def _ebikes(electric_types: frozenset[str] | None, counts: tuple[TypeCount, ...] | None) -> int | None:

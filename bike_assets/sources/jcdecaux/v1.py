@@ -4,6 +4,7 @@ The body is an array of stations, counts and description in one row, `last_updat
 Specification: https://developer.jcdecaux.com/#/opendata/vls?page=dynamic
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
@@ -36,6 +37,7 @@ from bike_assets.sources.rows import (
     sort_out,
     why,
 )
+from bike_assets.sources.texts import RowForm, Texts, newest, number, take_apart
 
 
 class Position(Struct, frozen=True, gc=False):
@@ -45,7 +47,7 @@ class Position(Struct, frozen=True, gc=False):
     lon: Longitude = field(name="lng")
 
 
-class Station(Struct, frozen=True, gc=False):
+class Station(Struct, gc=False):
     """A row of the answer, as far as it is read."""
 
     number: Annotated[int, Meta(ge=0, le=10**15)]
@@ -72,31 +74,34 @@ _decode_contracts = Decoder(list[_OfContract]).decode
 
 _number = attrgetter("number")
 _last_update = attrgetter("last_update")
-# First whose row it is, then all that its reading and description are made of; last_update moves at nearly
-# every poll.
-_key = attrgetter(
-    "number", "available_bikes", "available_bike_stands", "status", "bike_stands", "banking", "name", "address",
-    "position",
-)  # fmt: skip
+_form = RowForm("last_update", 13, _decode_row, _number)
 
 
-def parse_stations(body: bytes, system_id: str) -> StationPoll:
+def parse_stations(body: bytes, system_id: str, before: StationPoll | None = None) -> StationPoll:
     """The stations of one contract. Raises FeedMalformed where the body is no JSON array.
 
     What is left under the id of all contracts is rows that name none: each of them is rejected.
     """
     if system_id == ALL_CONTRACTS:
         rows = _rows(body, system_id)
-        return _poll(len(rows), [], [_of_nobody(i, raw) for i, raw in enumerate(rows)])
+        return _poll([], [], len(rows), [_of_nobody(i, raw) for i, raw in enumerate(rows)])
+    texts = before.texts.next(body) if before and before.texts else None
+    return _read_whole(body, system_id) if texts is None else _poll_of_texts(texts)
+
+
+def _read_whole(body: bytes, system_id: str) -> StationPoll:
     try:
         stations = _decode_all(body)
     except UNREADABLE:
         stations = []
-    else:
-        if len(set(map(_number, stations))) == len(stations):
-            return _poll(len(stations), stations, [])
     rows = _rows(body, system_id)
-    return _poll(len(rows), *sort_out(rows, _decode_row, _id_of, _last_update))
+    rejected: list[RejectedRow] = []
+    if not stations or len(set(map(_number, stations))) < len(stations):
+        stations, rejected = sort_out(rows, _decode_row, _id_of, _last_update)
+    times = list(map(_last_update, stations))
+    stations = list(map(_form.without_time, stations))
+    texts = None if rejected else take_apart(body, rows, stations, _form)
+    return _poll(stations, times, len(rows), rejected) if texts is None else _poll_of_texts(texts)
 
 
 def _rows(body: bytes, system_id: str) -> list[Raw]:
@@ -106,25 +111,44 @@ def _rows(body: bytes, system_id: str) -> list[Raw]:
         raise FeedMalformed(system_id, f"the answer is no JSON array of stations: {why(err)}") from None
 
 
-def _poll(rows_in: int, stations: list[Station], rejected: list[RejectedRow]) -> StationPoll:
-    newest = max(filter(None, map(_last_update, stations)), default=None)
+def _poll(
+    stations: list[Station], times: Sequence[int | None], rows_in: int, rejected: list[RejectedRow]
+) -> StationPoll:
+    newest = max(filter(None, times), default=None)
     return StationPoll(
         rows=stations,
-        keys=list(map(_key, stations)),
+        times=times,
         id_of=_id_of,
-        read=_read,
-        reported_at=_reported_at,
+        row_of=_row_of,
+        instant=from_milliseconds,
         feed_updated_at=from_milliseconds(newest),
         rows_in=rows_in,
         rejected=rejected,
     )
 
 
+def _poll_of_texts(texts: Texts[Station]) -> StationPoll:
+    return StationPoll(
+        rows=texts.rows,
+        times=texts.times,
+        id_of=_id_of,
+        row_of=_row_of,
+        instant=_instant,
+        feed_updated_at=_instant(newest(texts.times)),
+        rows_in=len(texts.rows),
+        texts=texts,
+    )
+
+
+def _instant(written: bytes) -> datetime | None:
+    return from_milliseconds(number(written))
+
+
 def _id_of(station: Station) -> str:
     return str(station.number)
 
 
-def _read(station: Station) -> StationRow:
+def _row_of(station: Station, reported_at: datetime | None) -> StationRow:
     is_open = station.status == "OPEN"
     return StationRow(
         station_id=str(station.number),
@@ -138,7 +162,7 @@ def _read(station: Station) -> StationRow:
             is_renting=is_open,
             is_returning=is_open,
         ),
-        reported_at=_reported_at(station),
+        reported_at=reported_at,
         information=Description(
             name=station.name,
             address=station.address,
@@ -148,10 +172,6 @@ def _read(station: Station) -> StationRow:
             has_payment_terminal=station.banking,
         ),
     )
-
-
-def _reported_at(station: Station) -> datetime | None:
-    return from_milliseconds(station.last_update)
 
 
 def split_by_contract(answer: Answer) -> dict[str, Answer]:
