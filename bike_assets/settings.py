@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     events_days: PositiveInt | None = Field(None, description="days that events are kept; without it, all are")
     first_day: date = Field(date(2014, 1, 1), description="the first day that the warehouse has a partition for")
 
+    service_level: float = Field(0.95, ge=0, le=1, description="share of its day that a system should be seen in")
+
     poll_seconds: PositiveInt = Field(60, description="s between polls, where a feed's ttl asks for no more")
     read_seconds: PositiveFloat = Field(20, description="s that an answer may take as a whole")
     max_body_mb: PositiveInt = Field(64, description="MB of an answer, decompressed; a larger one is refused")

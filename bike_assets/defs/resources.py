@@ -150,9 +150,10 @@ def _listens(port: int) -> bool:
 
 
 class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The systems that are polled."""
+    """The systems that are polled, and how well each should be seen."""
 
     path: str
+    service_level: float = 0.95
 
     def system_ids(self) -> list[str]:
         """Every system of the sources file. Raises Failure where there is no such file, or it is wrong."""
@@ -160,6 +161,19 @@ class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         try:
             return [id_ for source in load_sources(Path(self.path)) for id_ in source.system_ids]
+        except WrongSettings as err:
+            raise dg.Failure(str(err)) from None
+
+
+    def service_levels(self) -> dict[str, float]:
+        """The systems that have a level of their own; none where there is no sources file."""
+        from bike_assets.sources.config import load_sources
+
+        if not Path(self.path).exists():
+            return {}
+        try:
+            return {id_: source.service_level for source in load_sources(Path(self.path)) for id_ in source.system_ids
+                    if source.service_level is not None}
         except WrongSettings as err:
             raise dg.Failure(str(err)) from None
 
@@ -227,7 +241,7 @@ def resources() -> dict[str, dg.ConfigurableResource[Any]]:
         "bike": bike,
         "spark": spark,
         "lake": Lake(path=str(settings.lake), events_days=settings.events_days),
-        "sources": Sources(path=str(settings.sources)),
+        "sources": Sources(path=str(settings.sources), service_level=settings.service_level),
         "record": Record(days=settings.dagster_days),
         "alerts": Alerts(
             run_directory=str(settings.run),

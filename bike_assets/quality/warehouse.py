@@ -4,6 +4,7 @@ A rule looks at the rows of the dates `first` to `last`, both included: UTC date
 dates where it is one of days.
 """
 
+from collections.abc import Mapping
 from datetime import date
 
 import duckdb
@@ -11,7 +12,12 @@ import duckdb
 from bike_assets.model.constants import HOLE_SHARE, UNUSUAL_TIMES, USUAL_WEEKS, USUAL_WEEKS_KNOWN
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS, LIVE_SYSTEM_MINUTE
-from bike_assets.model.warehouse import FACT_STATION_DAY, FACT_STATION_HOUR, FACT_SYSTEM_DAY
+from bike_assets.model.warehouse import (
+    FACT_STATION_DAY,
+    FACT_STATION_HOUR,
+    FACT_SYSTEM_DAY,
+    SYSTEM_SERVICE_DAY,
+)
 from bike_assets.quality.found import DAY, Found, between, look, of_dates
 
 _SLACK = 0.01
@@ -270,3 +276,34 @@ def hole_in_the_day(con: duckdb.DuckDBPyConnection, first: date, last: date) -> 
         ORDER BY share_unknown DESC, local_date, system_id
         """,
     )
+
+
+def meets_service_level(
+    con: duckdb.DuckDBPyConnection, levels: Mapping[str, float], usual: float, first: date, last: date
+) -> Found:
+    """Days that are over, of which a system was seen in a smaller share than was `wanted` of it.
+
+    `levels` are those of systems that have one of their own, `usual` is every other's. A system that was looked at in
+    the week before and has no row is seen in nothing of the day.
+    """
+    days = f"""
+        SELECT system_id, local_date, coalesce(good_share, 0) AS good_share, longest_gap_s,
+               coalesce({_map(levels)}[system_id], {usual}::DOUBLE) AS wanted
+        FROM (SELECT DISTINCT system_id, local_date + unnest(range(8))::INTEGER AS local_date
+              FROM warehouse.system_service_day
+              WHERE {between(SYSTEM_SERVICE_DAY.column("local_date"), first - 7 * DAY, last)})
+        LEFT JOIN (FROM warehouse.system_service_day WHERE {of_dates(SYSTEM_SERVICE_DAY, first, last)}) AS days
+             USING (system_id, local_date)
+        WHERE {between(SYSTEM_SERVICE_DAY.column("local_date"), first, last)} AND is_complete IS DISTINCT FROM false
+          AND local_date <= (SELECT max(local_date) FROM warehouse.system_service_day WHERE is_complete)"""
+    return look(
+        con,
+        f"({days})",
+        f"SELECT * FROM ({days}) WHERE good_share < wanted ORDER BY local_date, system_id",
+    )
+
+
+def _map(levels: Mapping[str, float]) -> str:
+    """A map of numbers in SQL; an id may hold a quote."""
+    names = ", ".join("'{}'".format(name.replace("'", "''")) for name in levels)
+    return f"map([{names}]::VARCHAR[], [{', '.join(map(str, levels.values()))}]::DOUBLE[])"

@@ -32,9 +32,10 @@ KEYS_GO_ELSEWHERE = "a key does not belong in this file; JCDecaux's goes into th
 
 
 class _Described(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What any entry may say: its own interval, and words on the system that win over its feed's."""
+    """What any entry may say: its own interval and service level, and words on the system that win over its feed's."""
 
     poll_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    service_level: Annotated[float, Meta(ge=0, le=1)] | None = None
     name: str | None = None
     city: str | None = None
     country: Annotated[str, Meta(pattern="^[A-Z]{2}$")] | None = None

@@ -17,6 +17,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
     STATION_QUALITY,
+    SYSTEM_SERVICE_DAY,
 )
 from bike_assets.quality.found import Found
 from bike_assets.quality.warehouse import (
@@ -26,6 +27,7 @@ from bike_assets.quality.warehouse import (
     hours_add_up,
     levels_fit_capacity,
     looks_like_last_weeks,
+    meets_service_level,
     polls_match_station_hours,
     stream_equals_batch,
     system_days_add_up,
@@ -418,3 +420,32 @@ def test_days_other_than_those_asked_for_are_not_looked_at(tmp_path: Path, case:
     assert of_monday.bad > 0
     for day in (MONDAY - DAY, MONDAY + DAY):
         assert counts(found_in(lake, *case, first=day, last=day)) == (0, 0)
+
+
+def service(day: date, system_id: str = "oslo", **given: Any) -> Row:
+    """How well a system was seen in a day that is over."""
+    outcomes = {f"polls_{each.value}": 0 for each in Outcome}
+    return {"system_id": system_id, "local_date": day, "good_share": 0.96, "longest_gap_s": 60.0, "polls": 1440,
+            **outcomes, "is_complete": True} | given  # fmt: skip
+
+
+def seen_less(lake: Path, levels: dict[str, float], *rows: Row) -> list[tuple[Any, ...]]:
+    write(lake, SYSTEM_SERVICE_DAY, rows)
+    with connect(lake) as con:
+        found = meets_service_level(con, levels, 0.95, MONDAY, MONDAY + DAY)
+    return [(bad["system_id"], bad["local_date"], bad["good_share"], bad["wanted"]) for bad in found.first_bad]
+
+
+def test_a_system_that_was_seen_less_than_is_wanted_is_told_with_both_shares(tmp_path: Path) -> None:
+    rows = service(MONDAY), service(MONDAY, "l'est"), service(MONDAY, "roma", good_share=0.9)
+    assert seen_less(tmp_path, {"l'est": 0.99}, *rows) == [
+        ("l'est", str(MONDAY), 0.96, 0.99), ("roma", str(MONDAY), 0.9, 0.95)]
+
+
+def test_a_day_that_is_not_over_is_not_judged(tmp_path: Path) -> None:
+    assert seen_less(tmp_path, {}, service(MONDAY), service(MONDAY + DAY, good_share=0.1, is_complete=False)) == []
+
+
+def test_a_system_that_nobody_asked_all_day_was_not_seen(tmp_path: Path) -> None:
+    rows = service(MONDAY - DAY), service(MONDAY - DAY, "roma"), service(MONDAY)
+    assert seen_less(tmp_path, {}, *rows) == [("roma", str(MONDAY), 0, 0.95)]

@@ -8,12 +8,13 @@ import dagster as dg
 
 from bike_assets.defs.found import check_result
 from bike_assets.defs.partitions import days_of
-from bike_assets.defs.resources import Lake
+from bike_assets.defs.resources import Lake, Sources
 from bike_assets.model.schema import Table
 from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
+    SYSTEM_SERVICE_DAY,
     WAREHOUSE_TABLES,
 )
 
@@ -135,3 +136,14 @@ _OWN: dict[str, list[Promise]] = {
 }  # fmt: skip
 
 warehouse_checks = [_checks(table, *_of_any(table), *_OWN.get(table.name, [])) for table in WAREHOUSE_TABLES]
+
+
+@dg.asset_check(asset=list(SYSTEM_SERVICE_DAY.path))
+def meets_service_level(context: dg.AssetCheckExecutionContext, lake: Lake, sources: Sources) -> dg.AssetCheckResult:
+    """Of each day that is over, a system was seen in the share that the sources file or the settings want."""
+    from bike_assets.quality.warehouse import meets_service_level as rule
+
+    first, last = days_of(context.run) or lake.days(SYSTEM_SERVICE_DAY)
+    with lake.duckdb() as con:
+        found = rule(con, sources.service_levels(), sources.service_level, first, last)
+    return check_result(found, may_be_empty=True, severity=WARN)
