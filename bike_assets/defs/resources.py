@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,13 +95,27 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
         return [day for day in rows_by_day(self.directory, table) if day is not None and day < self.today()]
 
     def build(self, session: "SparkSession", table: Table, days: tuple[date, date] | None) -> int:
-        """Build a table of the warehouse; how many rows it has then. Raises Failure naming what is broken."""
+        """Build a table of the warehouse; how many rows it has then. Raises Failure naming what is broken, or gone."""
         from bike_assets.warehouse.build import build
 
+        self._refuse_forgotten(days)
         try:
             return build(session, self.directory, table, days)
         except LakeBroken as err:
             raise dg.Failure(str(err)) from None
+
+
+    def _refuse_forgotten(self, days: tuple[date, date] | None) -> None:
+        """Raise Failure for days whose events are gone: they would be replaced by nothing."""
+        if self.events_days is None or days is None:
+            return
+        # A day's first hours are known by the events of the day before.
+        first = self.today() - timedelta(days=self.events_days - 1)
+        if days[0] < first:
+            raise dg.Failure(
+                f"{days[0]} cannot be built again: BIKE_EVENTS_DAYS keeps events of {self.events_days} days, which is "
+                f"enough from {first} on. What was built of it stays."
+            )
 
 
 class Spark(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -35,8 +35,9 @@ def read_rows(delta: DeltaTable, table: Table, days: Days | None = None) -> pa.T
 
 def _files(delta: DeltaTable, table: Table, days: Days | None) -> list[str]:
     found = pa.table(delta.get_add_actions(flatten=True))
-    paths = [f"{delta.table_uri.removeprefix('file://').rstrip('/')}/{unquote(path)}"
-             for path in found["path"].to_pylist()]  # fmt: skip
+    # Both are written as in an URI, where a space is %20.
+    home = unquote(delta.table_uri.removeprefix("file://")).rstrip("/")
+    paths = [f"{home}/{unquote(path)}" for path in found["path"].to_pylist()]
     if days is None or not table.partitioned_by:
         return paths
     first, last = days

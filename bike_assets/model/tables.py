@@ -71,5 +71,8 @@ EVENTS_TABLES = (
     EVENTS_POLLS,
     EVENTS_REJECTIONS,
 )
+DESCRIPTIONS = (EVENTS_STATION_INFORMATION, EVENTS_SYSTEM_INFORMATION)
+"""A row of these holds until the next one, however long that is: no day of them can be left out."""
+
 LIVE_TABLES = (LIVE_SYSTEM_MINUTE,)
 TABLES = EVENTS_TABLES + LIVE_TABLES + WAREHOUSE_TABLES

@@ -11,7 +11,7 @@ import duckdb
 
 from bike_assets.model.constants import HOLE_SHARE, UNUSUAL_TIMES, USUAL_WEEKS, USUAL_WEEKS_KNOWN
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import EVENTS_POLLS, LIVE_SYSTEM_MINUTE
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
 from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
@@ -231,6 +231,46 @@ def stream_equals_batch(con: duckdb.DuckDBPyConnection, first: date, last: date)
     )
 
 
+def minutes_equal_events(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """Each minute that the stream made of a system is what the events and polls of these UTC dates make of it.
+
+    Levels are those of the minute's last good poll, flows the sum of its changes between open readings; `differs`
+    names the columns that are not the same.
+    """
+    levels = ("stations", "empty", "full", "closed", "bikes_available", "docks_available", "ebikes_available")
+    is_open = "IN ('empty', 'full', 'available')"
+    step = f"CASE WHEN state {is_open} AND state_before {is_open} THEN bikes_available - bikes_before ELSE 0 END"
+    minutes = f"""
+        SELECT system_id, minute, {', '.join(f'at_last.{name}' for name in levels)},
+               at_last.bikes_with_docks / nullif(at_last.bikes_with_docks + at_last.docks_available, 0) AS saturation,
+               coalesce(departures, 0) AS departures, coalesce(arrivals, 0) AS arrivals
+        FROM (SELECT system_id, date_trunc('minute', fetched_at) AS minute, arg_max(polls, fetched_at) AS at_last
+              FROM events.polls AS polls
+              WHERE {of_dates(EVENTS_POLLS, first, last)}
+                AND feed = 'station_status' AND outcome IN ('ok', 'not_modified') GROUP BY ALL)
+        LEFT JOIN (SELECT system_id, date_trunc('minute', observed_at) AS minute,
+                          sum(greatest(-({step}), 0)) AS departures, sum(greatest({step}, 0)) AS arrivals
+                   FROM events.station_status
+                   WHERE {of_dates(EVENTS_STATION_STATUS, first, last)} GROUP BY ALL) USING (system_id, minute)"""
+    live = f"live.system_minute WHERE {of_dates(LIVE_SYSTEM_MINUTE, first, last)}"
+    differs = ", ".join(
+        f"CASE WHEN abs(live.{name} - wanted.{name}) > 1e-9 OR (live.{name} IS NULL) <> (wanted.{name} IS NULL) "
+        f"THEN '{name}' END"
+        for name in (*levels, "saturation", "departures", "arrivals")
+    )
+    return look(
+        con,
+        live,
+        f"""
+        SELECT * FROM (
+            SELECT system_id, minute, CASE WHEN live.stations IS NULL THEN 'it is not there'
+                   WHEN wanted.stations IS NULL THEN 'no good poll' ELSE concat_ws(', ', {differs}) END AS differs
+            FROM (FROM {live}) AS live FULL JOIN ({minutes}) AS wanted USING (system_id, minute))
+        WHERE differs <> '' ORDER BY minute, system_id
+        """,
+    )
+
+
 def looks_like_last_weeks(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
     """Days on which a system has far fewer or far more departures and arrivals than on the weekday in weeks before.
 
@@ -279,7 +319,7 @@ def hole_in_the_day(con: duckdb.DuckDBPyConnection, first: date, last: date) -> 
 
 
 def meets_service_level(
-    con: duckdb.DuckDBPyConnection, levels: Mapping[str, float], usual: float, first: date, last: date
+    con: duckdb.DuckDBPyConnection, first: date, last: date, levels: Mapping[str, float], usual: float
 ) -> Found:
     """Days that are over, of which a system was seen in a smaller share than was `wanted` of it.
 

@@ -23,11 +23,12 @@ def system_service_days(polls: DataFrame, systems: DataFrame, first: date, last:
     Out: a row for each system and local date with a fetch of `station_status`. `good_share` is the share of the
          date's 23, 24 or 25 hours that lies between two good polls in a row not further apart than MAX_GAP;
          `longest_gap_s` is the longest stretch of the date without a good poll: from midnight to the first,
-         between two, from the last to midnight. `is_complete`: some system was polled after the date's end.
+         between two, from the last to midnight. `is_complete`: on the next UTC date some system was polled
+         after the date's end.
     """
     fetches = polls.where(
         (F.col("feed") == "station_status") & F.col("utc_date").between(first - _DAY, last + _DAY)
-    ).select("system_id", "outcome", is_good().alias("is_good"), F.unix_millis("fetched_at").alias("at"))
+    ).select("system_id", "outcome", "utc_date", is_good().alias("is_good"), F.unix_millis("fetched_at").alias("at"))
     start, end, at, before = (F.col(name) for name in ("start", "end", "at", "before"))
     earlier = (
         Window.partitionBy("system_id", "local_date").orderBy("at").rowsBetween(Window.unboundedPreceding, -1)
@@ -48,15 +49,20 @@ def system_service_days(polls: DataFrame, systems: DataFrame, first: date, last:
             *(F.count_if(in_day & (F.col("outcome") == each.value)).alias(f"polls_{each.value}") for each in Outcome),
         )
         .where("polls > 0")
-        .crossJoin(F.broadcast(fetches.agg(F.max("at").alias("latest"))))
+        .join(F.broadcast(_latest(fetches)), "local_date", "left")
         .withColumns({
             "good_share": F.col("good") / (end - start),
             "longest_gap_s": F.greatest(
                 F.coalesce("between", F.lit(0)), end - F.coalesce("last_seen", start)) / 1000,
-            "is_complete": F.col("latest") >= end,
+            "is_complete": F.coalesce(F.col("latest") >= end, F.lit(False)),
         }),
         SYSTEM_SERVICE_DAY,
     )  # fmt: skip
+
+
+def _latest(fetches: DataFrame) -> DataFrame:
+    """The last fetch of the UTC date after each local date, whichever dates are built together."""
+    return fetches.groupBy(F.date_sub("utc_date", 1).alias("local_date")).agg(F.max("at").alias("latest"))
 
 
 def _local_dates(systems: DataFrame, first: date, last: date) -> DataFrame:

@@ -14,7 +14,13 @@ from bike_assets.defs.warehouse.checks import warehouse_checks
 from bike_assets.model.errors import WrongDay
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS
-from bike_assets.model.warehouse import FACT_STATION_DAY, FACT_STATION_HOUR, FACT_SYSTEM_DAY, STATION_QUALITY
+from bike_assets.model.warehouse import (
+    DIM_STATION,
+    FACT_STATION_DAY,
+    FACT_STATION_HOUR,
+    FACT_SYSTEM_DAY,
+    STATION_QUALITY,
+)
 from bike_assets_tests.defs.conftest import Home, failure
 from bike_assets_tests.lake.rows import write
 
@@ -87,13 +93,23 @@ def test_nothing_is_built_again_while_nothing_came(instance: dg.DagsterInstance)
 
 
 def test_later_rows_of_a_day_rebuild_it_and_the_days_that_hang_on_it(instance: dg.DagsterInstance) -> None:
-    found = requested(instance, ["2024-03-28"])
-    assert found[FACT_STATION_HOUR.name] == {"2024-03-28", "2024-03-29"}
+    found = requested(instance, ["2024-03-29"])
+    # The day's first poll ends the last interval of the day before, its last reading begins the day after.
+    assert found[FACT_STATION_HOUR.name] == {"2024-03-28", "2024-03-29", "2024-03-30"}
     assert found[FACT_SYSTEM_DAY.name] == found[FACT_STATION_DAY.name] == set(BUILT)
 
 
+def test_a_dimension_that_is_built_anew_rebuilds_no_day(instance: dg.DagsterInstance) -> None:
+    selection = dg.AssetSelection.assets(*map(key, FACTS))
+    first = dg.evaluate_automation_conditions(defs, instance, selection, evaluation_time=NOW)
+    instance.report_runless_asset_event(dg.AssetMaterialization(key(DIM_STATION)))
+    second = dg.evaluate_automation_conditions(defs, instance, selection, evaluation_time=NOW, cursor=first.cursor)
+    assert {table.name: second.get_requested_partitions(key(table)) for table in FACTS} == {
+        table.name: set() for table in FACTS}
+
+
 def test_a_day_that_was_never_built_is_left_to_the_schedule(instance: dg.DagsterInstance) -> None:
-    assert requested(instance, ["2024-03-31"])[FACT_STATION_HOUR.name] == set()
+    assert requested(instance, ["2024-03-31"])[FACT_STATION_HOUR.name] == {"2024-03-30"}, "the built one before it"
 
 
 def checked(home: Home, checks: list[dg.AssetChecksDefinition]) -> dg.ExecuteInProcessResult:

@@ -100,3 +100,9 @@ def test_a_whole_table_is_replaced_by_one_of_two(tmp_path: Path, table: Table) -
     with pytest.raises(CommitFailedError):
         replace_rows(late, table, rows, None)
     assert row_count(tmp_path, table) == 1
+
+
+def test_a_home_may_have_any_name(tmp_path: Path) -> None:
+    lake = tmp_path / "a home, é and 100%"
+    write_messages(lake, EVENTS_POLLS, poll())
+    assert len(read_rows(open_table(lake, EVENTS_POLLS), EVENTS_POLLS)) == 1

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 
 from bike_assets.lake.duck import ask, connect
 from bike_assets.model.messages import Outcome
+from bike_assets.model.readings import State
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import EVENTS_POLLS, LIVE_SYSTEM_MINUTE
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
 from bike_assets.model.warehouse import (
     DIM_DATE,
     DIM_STATION,
@@ -28,12 +30,13 @@ from bike_assets.quality.warehouse import (
     levels_fit_capacity,
     looks_like_last_weeks,
     meets_service_level,
+    minutes_equal_events,
     polls_match_station_hours,
     stream_equals_batch,
     system_days_add_up,
 )
 from bike_assets_tests.lake.rows import write, write_messages
-from bike_assets_tests.model.builders import poll
+from bike_assets_tests.model.builders import poll, station_status
 
 Row = dict[str, Any]
 Rule = Callable[..., Found]
@@ -431,8 +434,7 @@ def service(day: date, system_id: str = "oslo", **given: Any) -> Row:
 
 def seen_less(lake: Path, levels: dict[str, float], *rows: Row) -> list[tuple[Any, ...]]:
     write(lake, SYSTEM_SERVICE_DAY, rows)
-    with connect(lake) as con:
-        found = meets_service_level(con, levels, 0.95, MONDAY, MONDAY + DAY)
+    found = found_in(lake, partial(meets_service_level, levels=levels, usual=0.95), last=MONDAY + DAY)
     return [(bad["system_id"], bad["local_date"], bad["good_share"], bad["wanted"]) for bad in found.first_bad]
 
 
@@ -449,3 +451,44 @@ def test_a_day_that_is_not_over_is_not_judged(tmp_path: Path) -> None:
 def test_a_system_that_nobody_asked_all_day_was_not_seen(tmp_path: Path) -> None:
     rows = service(MONDAY - DAY), service(MONDAY - DAY, "roma"), service(MONDAY)
     assert seen_less(tmp_path, {}, *rows) == [("roma", str(MONDAY), 0, 0.95)]
+
+
+# minutes_equal_events
+
+
+LEVELS = {"stations": 2, "empty": 0, "full": 0, "closed": 0, "bikes_available": 8, "docks_available": 24,
+          "ebikes_available": None, "saturation": 0.25}  # fmt: skip
+
+
+def a_minutes_events(lake: Path) -> Path:
+    """Two polls in one minute; in the second a bike went, at another station two came, and one was closed before."""
+    for second in (10, 50):
+        at = MIDNIGHT + timedelta(seconds=second)
+        write_messages(lake, EVENTS_POLLS, poll(
+            system_id="oslo", fetched_at=at, stations=2, empty=0, full=0, closed=0, bikes_available=8 + second,
+            docks_available=24, ebikes_available=None, bikes_with_docks=8))  # fmt: skip
+    changes = [(5, 4, "available"), (1, 3, "available"), (9, 2, "closed")]
+    write_messages(lake, EVENTS_STATION_STATUS, *(
+        station_status(system_id="oslo", station_id=str(number), observed_at=MIDNIGHT + timedelta(seconds=50),
+                       bikes_before=before, bikes_available=now, state=State.AVAILABLE, state_before=State(was))
+        for number, (before, now, was) in enumerate(changes)))  # fmt: skip
+    return lake
+
+
+def test_a_minute_that_is_what_its_events_make_of_it_is_equal(tmp_path: Path) -> None:
+    made = minute(0, **LEVELS | {"bikes_available": 58}, departures=1, arrivals=2)
+    assert counts(found_in(in_lake(a_minutes_events(tmp_path), minutes=[made]), minutes_equal_events)) == (1, 0)
+
+
+@pytest.mark.parametrize("change", [{"departures": 2}, {"arrivals": 0}, {"bikes_available": 18}, {"saturation": None},
+                                    {"ebikes_available": 0}, {"closed": 1}], ids=str)  # fmt: skip
+def test_a_minute_of_which_a_column_is_wrong_is_told_with_it(tmp_path: Path, change: Row) -> None:
+    made = minute(0, **LEVELS | {"bikes_available": 58, "departures": 1, "arrivals": 2} | change)
+    (bad,) = found_in(in_lake(a_minutes_events(tmp_path), minutes=[made]), minutes_equal_events).first_bad
+    assert bad["differs"] == next(iter(change))
+
+
+def test_a_minute_too_few_and_one_too_many_are_told(tmp_path: Path) -> None:
+    lake = in_lake(a_minutes_events(tmp_path), minutes=[minute(1, **LEVELS)])
+    found = found_in(lake, minutes_equal_events)
+    assert [bad["differs"] for bad in found.first_bad] == ["it is not there", "no good poll"]

@@ -8,7 +8,7 @@ import dagster as dg
 from bike_assets.defs.columns import OWNERS
 from bike_assets.defs.resources import Lake
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import EVENTS_TABLES, TABLES
+from bike_assets.model.tables import DESCRIPTIONS, EVENTS_TABLES, TABLES
 
 if TYPE_CHECKING:
     from bike_assets.lake.maintenance import Maintained
@@ -49,11 +49,16 @@ def compaction(lake: Lake) -> dg.MaterializeResult[None]:
 
 @dg.asset(key=["maintenance", "retention"], group_name=GROUP, kinds={"deltalake"}, owners=OWNERS)
 def retention(lake: Lake) -> dg.MaterializeResult[None]:
-    """Events older than the settings' `events_days` removed; where it is not set, all are kept."""
+    """Events older than the settings' `events_days` removed; where it is not set, all are kept.
+
+    What stations and systems are is told only when it changes, and is kept for ever.
+    """
     from bike_assets.lake.maintenance import retain
 
     return _upkeep(
-        lake, EVENTS_TABLES, lambda table: retain(lake.directory, table, lake.events_days, lake.today())
+        lake,
+        [table for table in EVENTS_TABLES if table not in DESCRIPTIONS],
+        lambda table: retain(lake.directory, table, lake.events_days, lake.today()),
     )
 
 

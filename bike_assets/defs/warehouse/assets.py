@@ -1,6 +1,7 @@
 """The tables of the warehouse: dimensions whole, facts by day."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -25,10 +26,17 @@ from bike_assets.model.warehouse import (
     SYSTEM_SERVICE_DAY,
 )
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 GROUP = "warehouse"
 
+DIMENSIONS = (DIM_SYSTEM, DIM_STATION, DIM_DATE)
 LATER_ROWS = (
-    dg.AutomationCondition.any_deps_updated()
+    # A dimension that is built anew says nothing of the days: all of them would be built again.
+    dg.AutomationCondition.any_deps_updated().ignore(
+        dg.AssetSelection.assets(*(dg.AssetKey(list(table.path)) for table in DIMENSIONS))
+    )
     & ~dg.AutomationCondition.missing()
     & ~dg.AutomationCondition.in_progress()
 )
@@ -43,6 +51,14 @@ def _whole(table: Table) -> dg.AssetDep:
     return dg.AssetDep(list(table.path))
 
 
+def _bring_up_dimensions(context: dg.AssetExecutionContext, lake: Lake, session: "SparkSession") -> None:
+    """Build the dimensions that this run does not: later rows may tell of new stations, systems and dates."""
+    in_run = context.run.asset_selection
+    for table in DIMENSIONS:
+        if in_run is not None and dg.AssetKey(list(table.path)) not in in_run:
+            lake.build(session, table, days_of(context.run))
+
+
 def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
     spec = table_spec(table, GROUP, deps)
 
@@ -55,6 +71,8 @@ def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
     )
     def build_table(context: dg.AssetExecutionContext, lake: Lake, spark: Spark) -> dg.MaterializeResult[None]:
         days = days_of(context.run)
+        if table is FACT_STATION_HOUR:
+            _bring_up_dimensions(context, lake, spark.session())
         rows = lake.build(spark.session(), table, days)
         if not rows:
             context.log.info("No row: nothing was recorded of %s.", table.name if days is None else days)
@@ -68,7 +86,7 @@ warehouse_tables = [
     _built(DIM_STATION, [_whole(EVENTS_STATION_INFORMATION), _whole(EVENTS_STATION_STATUS)]),
     _built(DIM_DATE, []),
     _built(FACT_STATION_HOUR, [
-        _of_days(EVENTS_STATION_STATUS, WITH_DAY_BEFORE), _of_days(EVENTS_POLLS, WITH_DAY_BEFORE),
+        _of_days(EVENTS_STATION_STATUS, WITH_DAY_BEFORE), _of_days(EVENTS_POLLS, WITH_DAYS_AROUND),
         _whole(DIM_SYSTEM), _whole(DIM_STATION),
     ]),
     _built(FACT_STATION_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_DATE)]),

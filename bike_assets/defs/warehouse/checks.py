@@ -120,6 +120,8 @@ _OWN: dict[str, list[Promise]] = {
                 _rule("polls_match_station_hours"), settled_only=True),
         Promise("stream_equals_batch", "Flows of each system and hour equal those of the live minutes.",
                 _rule("stream_equals_batch"), blocking=False, settled_only=True),
+        Promise("minutes_equal_events", "Each live minute of a system is what events and polls make of it.",
+                _rule("minutes_equal_events"), blocking=False, settled_only=True),
         Promise("levels_fit_capacity", "No station has more bikes and docks than places.",
                 _rule("levels_fit_capacity"), blocking=False, severity=WARN),
     ],
@@ -145,5 +147,5 @@ def meets_service_level(context: dg.AssetCheckExecutionContext, lake: Lake, sour
 
     first, last = days_of(context.run) or lake.days(SYSTEM_SERVICE_DAY)
     with lake.duckdb() as con:
-        found = rule(con, sources.service_levels(), sources.service_level, first, last)
+        found = rule(con, first, last, sources.service_levels(), sources.service_level)
     return check_result(found, may_be_empty=True, severity=WARN)
