@@ -19,9 +19,14 @@ from bike_assets_tests.postgres import Postgres, postgres_server
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-WHOLE_MACHINE = {"test_kills.py", "test_killed_runs.py", "test_alerts.py", "test_demo.py", "test_replay.py",
-                 "test_by_hand.py", "test_sentences.py", "test_checked_recordings.py", "test_containers.py"}
-"""Tests that start brokers, Sparks and services as a user would: one after the other, or they wait for each other."""
+HEAVY = {
+    "test_kills.py": 1, "test_demo.py": 1, "test_killed_runs.py": 1, "test_alerts.py": 1,
+    "test_replay.py": 2, "test_checked_recordings.py": 2, "test_containers.py": 2, "test_by_hand.py": 2,
+    "test_sentences.py": 2,
+}  # fmt: skip
+"""Tests that start brokers, Sparks and services as a user would, in two lots, one for each worker: more of them at
+once would wait for each other.
+"""
 
 CHECKOUT = Path(__file__).parents[1]
 HOME = Path(os.environ.get("BIKE_TEST_HOME", CHECKOUT / "var")).absolute()
@@ -29,11 +34,12 @@ HOME = Path(os.environ.get("BIKE_TEST_HOME", CHECKOUT / "var")).absolute()
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """A file's tests share its fixtures, and so a worker; those that take the whole machine share one."""
+    """A file's tests share its fixtures, and so a worker; so do the heavy ones of a lot."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "the whole machine" if Path(file).name in WHOLE_MACHINE else file
+        lot = HEAVY.get(Path(file).name)
+        return file if lot is None else f"heavy {lot}"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
@@ -42,8 +48,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first."""
-    items.sort(key=lambda item: item.path.name not in WHOLE_MACHINE)
+    """The longest first, a lot after the other."""
+    items.sort(key=lambda item: HEAVY.get(item.path.name, 3))
 
 
 @pytest.fixture(scope="session")

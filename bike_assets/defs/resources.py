@@ -260,6 +260,6 @@ def resources() -> dict[str, dg.ConfigurableResource[Any]]:
         "alerts": Alerts(
             run_directory=str(settings.run),
             book_directory=str(settings.incidents),
-            dagster_url=f"http://{settings.host}:{settings.dagster_port}",
+            dagster_url=settings.dagster_url or f"http://{settings.host}:{settings.dagster_port}",
         ),
     }
