@@ -101,7 +101,7 @@ def _fact_station_hour() -> dict[str, Made]:
         "arrivals": flows,
         "bulk_out": bikes,
         "bulk_in": bikes,
-        **{name: (*states, *hour, *_GOOD_POLLS) for name in _SECONDS},
+        **dict.fromkeys(_SECONDS, (*states, *hour, *_GOOD_POLLS)),
         "times_empty": states,
         "times_full": states,
         "bikes_mean": bikes,
