@@ -146,6 +146,16 @@ class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise dg.Failure(str(err)) from None
 
 
+class Exports(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where days are written as files."""
+
+    path: str
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.path)
+
+
 class Record(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Dagster's own record: how long what is overtaken is kept."""
 
@@ -209,6 +219,7 @@ def resources() -> dict[str, dg.ConfigurableResource[Any]]:
         "bike": bike,
         "spark": spark,
         "lake": Lake(path=str(settings.lake), events_days=settings.events_days),
+        "exports": Exports(path=str(settings.exports)),
         "sources": Sources(path=str(settings.sources)),
         "record": Record(days=settings.dagster_days),
         "alerts": Alerts(

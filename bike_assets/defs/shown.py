@@ -21,7 +21,8 @@ def shown(
     from bike_assets.lake.tables import byte_count
     from bike_assets.quality.newest import newest_rows
 
-    rows = newest_rows(con, table, *(days or (None, None)), ROWS)
+    first, last = days or (None, None)
+    rows = newest_rows(con, table, first, last, ROWS)
     names = [column.name for column in table.columns]
     records = [dg.TableRecord({name: _plain(value) for name, value in zip(names, row, strict=True)}) for row in rows]
     preview = {"preview": dg.MetadataValue.table(records, _schema(table))} if records else {}

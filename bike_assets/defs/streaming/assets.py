@@ -41,9 +41,9 @@ def live_tables(
 
 
 def _drained(context: dg.AssetExecutionContext, bike: Bike, lake: Lake) -> Iterator[dg.MaterializeResult[None]]:
-    done = bike.run("drain")
     # What is not cut into days, as the live minutes, is shown of the last two.
     days = days_of(context.run) or (lake.today() - timedelta(days=1), lake.today())
+    done = bike.run("drain")
     for key in sorted(context.selected_asset_keys):
         table = _TABLES[key]
         with lake.duckdb() as con:
