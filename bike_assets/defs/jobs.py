@@ -7,7 +7,6 @@ import dagster as dg
 
 from bike_assets.defs.ingestion.assets import ANSWERS
 from bike_assets.defs.maintenance.assets import GROUP as MAINTENANCE
-from bike_assets.defs.partitions import DAYS
 from bike_assets.defs.rebuild import rebuild_table
 from bike_assets.defs.resources import Bike
 from bike_assets.defs.serving.assets import files
@@ -42,7 +41,6 @@ close_day = dg.define_asset_job(
 build_days = dg.define_asset_job(
     "build_days",
     selection=dg.AssetSelection.groups(WAREHOUSE),
-    partitions_def=DAYS,
     description="The warehouse's dimensions, and the facts of a range of days, with their checks.",
 )
 

@@ -47,26 +47,26 @@ class ExportConfig(dg.Config):
     )
 
 
-_FILES = dg.AssetSpec(
-    key=["serving", "files"],
-    deps=[
-        *(dg.AssetDep(list(table.path), partition_mapping=_SAME_DAY)
-          for table in (FACT_STATION_DAY, FACT_SYSTEM_DAY, STATION_QUALITY)),
-        dg.AssetDep(list(FACT_STATION_HOUR.path), partition_mapping=WITH_DAYS_AROUND),
-        list(DIM_SYSTEM.path), list(DIM_STATION.path),
-    ],
-    description="A local day of each system as Parquet files, one a table, with the data dictionary beside them, in "
-    "`exports/<system>/<day>` of the home. A second time gives the same, in the place of the first.",
-    group_name=GROUP,
-    kinds={"duckdb", "parquet"},
-    owners=OWNERS,
-    metadata=links(),
-)  # fmt: skip
-
-
 @dg.multi_asset(
-    name="files", specs=[_FILES], partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run()
-)
+    name="files",
+    specs=[dg.AssetSpec(
+        key=["serving", "files"],
+        deps=[
+            *(dg.AssetDep(list(table.path), partition_mapping=_SAME_DAY)
+              for table in (FACT_STATION_DAY, FACT_SYSTEM_DAY, STATION_QUALITY)),
+            dg.AssetDep(list(FACT_STATION_HOUR.path), partition_mapping=WITH_DAYS_AROUND),
+            list(DIM_SYSTEM.path), list(DIM_STATION.path),
+        ],
+        description="A local day of each system as Parquet files, one a table, with the data dictionary beside them, "
+        "in `exports/<system>/<day>` of the home. A second time gives the same, in the place of the first.",
+        group_name=GROUP,
+        kinds={"duckdb", "parquet"},
+        owners=OWNERS,
+        metadata=links(),
+    )],
+    partitions_def=DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)  # fmt: skip
 def files(
     context: dg.AssetExecutionContext, config: ExportConfig, lake: Lake, exports: Exports
 ) -> dg.MaterializeResult[None]:
