@@ -73,10 +73,10 @@ warehouse_tables = [
         _of_days(EVENTS_STATION_STATUS, WITH_DAY_BEFORE), _of_days(EVENTS_POLLS, WITH_DAY_BEFORE),
         _whole(DIM_SYSTEM), _whole(DIM_STATION),
     ]),
-    _built(FACT_STATION_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_DATE)]),
-    _built(FACT_SYSTEM_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_DATE)]),
+    _built(FACT_STATION_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
+    _built(FACT_SYSTEM_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
     _built(STATION_QUALITY, [
         _of_days(FACT_STATION_DAY, dg.TimeWindowPartitionMapping()), _of_days(EVENTS_STATION_STATUS, WITH_DAYS_AROUND),
-        _whole(DIM_STATION),
+        _whole(DIM_SYSTEM), _whole(DIM_STATION),
     ]),
 ]  # fmt: skip
