@@ -253,6 +253,25 @@ def drain(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def rebuild(
+    what: Annotated[Literal["live", "raw"], typer.Argument(help="`live` from the events; all from `raw`'s answers.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make once more what the services write: `live.*` from the events, or all from the answers kept in `raw/`.
+
+    `live` is refused while a stream is up, `raw` while a poller is. What is there already is not added again.
+    """
+    from bike_assets.local.rebuild import rebuild_from_raw, rebuild_live
+
+    settings = _settings()
+    done = rebuild_live(settings) if what == "live" else rebuild_from_raw(settings, err)
+    if as_json:
+        _print_json(done)
+    else:
+        out.print(f"Rebuilt by {done['by']} in {done['seconds']} s.")
+
+
+@app.command()
 def build(
     first: Annotated[str, typer.Argument(help="A day, as 2026-11-20.")],
     last: Annotated[str | None, typer.Argument(help="The last day, where it is a range.")] = None,

@@ -6,12 +6,13 @@ import dagster as dg
 
 from bike_assets.defs.freshness import with_freshness
 from bike_assets.defs.ingestion import assets as ingestion
-from bike_assets.defs.jobs import build_days, check_stream, maintain
+from bike_assets.defs.jobs import build_days, check_stream, close_day, drain, export, maintain, poll, rebuild
 from bike_assets.defs.maintenance import assets as maintenance
 from bike_assets.defs.maintenance import event_log
 from bike_assets.defs.resources import resources
-from bike_assets.defs.schedules import every_morning, every_night
+from bike_assets.defs.schedules import every_hour, every_morning, every_night
 from bike_assets.defs.sensors import ended_runs, later_rows, quiet_systems, services
+from bike_assets.defs.serving import assets as serving
 from bike_assets.defs.streaming import assets as streaming
 from bike_assets.defs.streaming import checks as streaming_checks
 from bike_assets.defs.warehouse import assets as warehouse
@@ -23,12 +24,14 @@ defs = dg.Definitions(
         # None of ours is of the older kinds that the loader's type allows for.
         cast(
             "list[dg.AssetsDefinition | dg.AssetSpec]",
-            dg.load_assets_from_modules([ingestion, streaming, warehouse, maintenance, event_log], include_specs=True),
+            dg.load_assets_from_modules(
+                [ingestion, streaming, warehouse, serving, maintenance, event_log], include_specs=True
+            ),
         ),
     ),
     asset_checks=dg.load_asset_checks_from_modules([streaming_checks, warehouse_checks]),
-    jobs=[build_days, check_stream, maintain],
-    schedules=[every_morning, every_night],
+    jobs=[poll, drain, close_day, build_days, rebuild, export, check_stream, maintain],
+    schedules=[every_hour, every_morning, every_night],
     sensors=[services, quiet_systems, ended_runs, later_rows],
     resources=resources(),
     # A run is a chain: one process for all its steps starts Spark's client once.

@@ -51,7 +51,7 @@ def dagster_url(settings: Settings) -> str:
 
 
 def page_url(settings: Settings) -> str:
-    return f"http://{settings.host}:{settings.page_port}"
+    return settings.page_url
 
 
 def run_poller(settings: Settings, partitions: int) -> None:

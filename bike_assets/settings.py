@@ -102,6 +102,16 @@ class Settings(BaseSettings):
         return self.kafka or f"127.0.0.1:{self.kafka_port}"
 
     @property
+    def page_url(self) -> str:
+        """Where the live page is."""
+        return f"http://{self.host}:{self.page_port}"
+
+    @property
+    def exports(self) -> Path:
+        """Days of systems as files, for whoever takes them."""
+        return self.home / "exports"
+
+    @property
     def lake(self) -> Path:
         return self.home / "lake"
 

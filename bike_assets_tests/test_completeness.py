@@ -10,6 +10,7 @@ from bike_assets.definitions import defs
 from bike_assets.model.schema import Column, Table, columns_of
 from bike_assets.model.tables import TABLES
 from bike_assets.model.topics import TOPICS, Topic
+from bike_assets.model.warehouse import DIM_DATE
 from bike_assets.settings import Settings
 
 CHECKOUT = Path(__file__).parents[1]
@@ -50,9 +51,32 @@ def test_every_live_table_hangs_on_events() -> None:
 def test_every_asset_says_whose_it_is_where_it_belongs_and_what_it_is(key: dg.AssetKey) -> None:
     asset = GRAPH.get(key)
     assert asset.owners
-    assert asset.group_name in {"sources", "ingestion", "streaming", "warehouse", "maintenance"}
+    assert asset.group_name in {"sources", "ingestion", "streaming", "warehouse", "serving", "maintenance"}
     assert asset.kinds
     assert asset.description
+
+
+@pytest.mark.parametrize("key", ASSETS, ids=lambda key: key.to_user_string())
+def test_every_asset_leads_on_to_the_page_and_to_what_its_columns_mean(key: dg.AssetKey) -> None:
+    links = {name: GRAPH.get(key).metadata[name].value for name in ("live_page", "dictionary")}
+    assert links["live_page"] == "http://127.0.0.1:8088"
+    table = ".".join(key.path) if key in set(map(key_of, TABLES)) else None
+    assert links["dictionary"].startswith("http://127.0.0.1:8088/dictionary")
+    if table:
+        assert links["dictionary"].endswith(f"#{table}")
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_every_computed_table_shows_what_its_columns_are_made_of_and_hangs_on_it(table: Table) -> None:
+    lineage = GRAPH.get(key_of(table)).metadata["dagster/column_lineage"].deps_by_column
+    made_of = {dep.asset_key for deps in lineage.values() for dep in deps}
+    if table.path[0] == "events" or table is DIM_DATE:
+        assert not made_of
+        return
+    assert set(lineage) == {column.name for column in table.columns}
+    hangs_on = GRAPH.get(key_of(table)).parent_keys
+    assert hangs_on - made_of <= {key_of(DIM_DATE)}, "a date is looked up by the checks, and makes no column"
+    assert made_of <= hangs_on
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     # Where the layers are put together: services without Dagster and without what starts them.
     "services": "model sources lake ingest stream dashboard simulator settings heartbeats locks reporting",
     "local": "model sources lake ingest stream alerts defs definitions settings heartbeats locks services",
-    "defs": "model sources lake warehouse quality alerts heartbeats settings",
+    "defs": "model sources lake warehouse quality exports alerts heartbeats settings",
     "definitions": "defs",
     "cli": "model lake exports settings logs services local",
     "__main__": "cli",

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bike_assets.dashboard.dictionary import dictionary_page
 from bike_assets.dashboard.events import Broadcaster
 from bike_assets.dashboard.feed import Feed, Follower
 from bike_assets.dashboard.kafka import KafkaFeed
@@ -110,6 +111,12 @@ def _add_answers(app: FastAPI, follower: Follower, dagster_url: str) -> None:
     @app.get("/", response_class=HTMLResponse)
     async def index() -> HTMLResponse:
         return HTMLResponse(page)
+
+    told = dictionary_page()
+
+    @app.get("/dictionary", response_class=HTMLResponse)
+    async def data_dictionary() -> HTMLResponse:
+        return HTMLResponse(told)
 
     @app.get("/api/snapshot")
     async def snapshot() -> Response:

@@ -5,6 +5,8 @@ from typing import Any
 
 import dagster as dg
 
+from bike_assets.defs.links import links
+from bike_assets.model.lineage import LINEAGE
 from bike_assets.model.schema import Table
 from bike_assets.model.topics import Topic
 
@@ -27,6 +29,16 @@ def column_schema(table: Table) -> dg.TableSchema:
     )
 
 
+def column_lineage(table: Table) -> dg.TableColumnLineage:
+    """What each column is made of; a table of events is its topic's messages, which have no columns."""
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(list(of.table.path), of.column) for of in made]
+            for column, made in LINEAGE.get(table.name, {}).items()
+        }
+    )
+
+
 def table_spec(table: Table, group: str, deps: Sequence[dg.AssetDep | list[str]]) -> dg.AssetSpec:
     """A table of the lake as an asset: its key is its path in the lake."""
     return dg.AssetSpec(
@@ -38,8 +50,10 @@ def table_spec(table: Table, group: str, deps: Sequence[dg.AssetDep | list[str]]
         owners=OWNERS,
         metadata={
             "dagster/column_schema": column_schema(table),
+            "dagster/column_lineage": column_lineage(table),
             "dagster/table_name": table.name,
             "grain": ", ".join(table.grain),
+            **links(table),
         },
         skippable=True,
     )
@@ -51,4 +65,5 @@ def topic_metadata(topic: Topic) -> dict[str, Any]:
         "topic": topic.name,
         "kept": topic.config["cleanup.policy"],
         "json_schema": dg.JsonMetadataValue(topic.schema),
+        **links(topic.table),
     }

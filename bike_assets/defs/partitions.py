@@ -26,9 +26,18 @@ _FIRST, _LAST, _ONE = "dagster/asset_partition_range_start", "dagster/asset_part
 
 
 def days_of(run: dg.DagsterRun) -> tuple[date, date] | None:
-    """The first and the last day of a run, both included; None where it is of no days."""
+    """The first and the last day of a run, both included; None where it is of no days.
+
+    Raises Failure for what is no day, and for one that has no partition: a run can be started with any tags.
+    """
     first, last = run.tags.get(_FIRST, run.tags.get(_ONE)), run.tags.get(_LAST, run.tags.get(_ONE))
-    return None if first is None or last is None else (date.fromisoformat(first), date.fromisoformat(last))
+    if first is None or last is None:
+        return None
+    for day in (first, last):
+        if not DAYS.has_partition_key(day):
+            there = f"{DAYS.get_first_partition_key()} to {DAYS.get_last_partition_key()}"
+            raise dg.Failure(f"There is no day {day}: they are {there}. BIKE_FIRST_DAY sets the first.")
+    return date.fromisoformat(first), date.fromisoformat(last)
 
 
 def tags_of(first: date, last: date) -> dict[str, str]:

@@ -192,6 +192,16 @@ class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise dg.Failure(str(err)) from None
 
 
+class Exports(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where days are written as files."""
+
+    path: str
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.path)
+
+
 class Record(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Dagster's own record: how long what is overtaken is kept."""
 
@@ -255,6 +265,7 @@ def resources() -> dict[str, dg.ConfigurableResource[Any]]:
         "bike": bike,
         "spark": spark,
         "lake": Lake(path=str(settings.lake), events_days=settings.events_days),
+        "exports": Exports(path=str(settings.exports)),
         "sources": Sources(path=str(settings.sources), service_level=settings.service_level),
         "record": Record(days=settings.dagster_days),
         "alerts": Alerts(

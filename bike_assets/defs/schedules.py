@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from bike_assets.defs.jobs import build_days, maintain
+from bike_assets.defs.jobs import build_days, check_stream, maintain
 from bike_assets.defs.partitions import tags_of
 
 
@@ -22,6 +22,18 @@ def every_morning(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     today = context.scheduled_execution_time.date()
     first, last = today - timedelta(days=2), today - timedelta(days=1)
     return dg.RunRequest(run_key=last.isoformat(), tags=tags_of(first, last))
+
+
+@dg.schedule(
+    job=check_stream,
+    cron_schedule="15 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def every_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """The checks of what the stream wrote yesterday and today: however long the history, they read these two days."""
+    now = context.scheduled_execution_time
+    return dg.RunRequest(run_key=f"{now:%Y-%m-%dT%H}", tags=tags_of(now.date() - timedelta(days=1), now.date()))
 
 
 every_night = dg.ScheduleDefinition(

@@ -64,6 +64,19 @@ def open_table(lake: Path, table: Table) -> DeltaTable:
         raise LakeBroken(f"{table.name} cannot be read: {str(err).splitlines()[0]}.") from None
 
 
+def byte_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -> int:
+    """How many bytes the table's files have, or those of these days of it, by its Delta log alone."""
+    if not (table_path(lake, table) / "_delta_log").exists():
+        return 0
+    files = pa.table(open_table(lake, table).get_add_actions(flatten=True))
+    sizes = files["size_bytes"].to_pylist()
+    if days is None or not table.partitioned_by:
+        return sum(sizes)
+    first, last = days
+    of_days = files[f"partition.{table.partitioned_by[0]}"].to_pylist()
+    return sum(size for size, day in zip(sizes, of_days, strict=True) if first <= day <= last)
+
+
 def row_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -> int:
     """How many rows the table has, or these days of it, by its Delta log alone; 0 where it is not there."""
     return _sum_of(rows_by_day(lake, table), days)

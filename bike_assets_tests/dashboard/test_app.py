@@ -8,6 +8,7 @@ from bike_assets.dashboard import app, events
 from bike_assets.dashboard.app import run_page
 from bike_assets.dashboard.feed import Written
 from bike_assets.model.errors import AlreadyRunning
+from bike_assets.model.tables import TABLES
 from bike_assets_tests.dashboard.builders import NOON, description, polled, station, system
 from bike_assets_tests.dashboard.memory_feed import MemoryFeed
 from bike_assets_tests.dashboard.serving import Served, serve
@@ -33,8 +34,17 @@ def test_the_page_links_to_dagster_with_the_address_made_safe() -> None:
 
 def test_every_answer_forbids_the_browser_to_ask_elsewhere() -> None:
     with serve(MemoryFeed()) as page:
-        for path in ("/", "/static/page.css", "/api/snapshot", "/api/systems", "/healthz"):
+        for path in ("/", "/dictionary", "/static/page.css", "/api/snapshot", "/api/systems", "/healthz"):
             assert "default-src 'self'" in ask(page, path).headers["content-security-policy"], path
+
+
+def test_the_dictionary_has_a_place_for_each_table_and_is_linked_from_the_page() -> None:
+    with serve(MemoryFeed()) as page:
+        told = ask(page, "/dictionary").text
+        assert 'href="/dictionary"' in ask(page, "/").text
+    for table in TABLES:
+        assert f'<h3 id="{table.name}">{table.name}</h3>' in told
+        assert all(f"<td><code>{column.name}</code></td>" in told for column in table.columns)
 
 
 def test_health_tells_the_state_the_stations_and_the_newest_message() -> None:

@@ -1,6 +1,6 @@
 """Tables made to hold all that their topics hold, and the checks of them."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -35,13 +35,31 @@ def test_all_tables_are_drained_by_one_command(home: Home) -> None:
 def test_a_table_says_how_many_rows_it_has_and_who_brought_them(home: Home) -> None:
     home.answers(DRAINED)
     write_messages(home.lake, EVENTS_POLLS, poll(), poll(fetched_at=NOON + timedelta(minutes=1)))
-    result = home.materialize(events_tables, selection=[key("events.polls")], partition_key="2024-03-30")
+    result = home.materialize(events_tables, selection=[key("events.polls")], partition_key=f"{NOON:%Y-%m-%d}")
     (event,) = result.get_asset_materialization_events()
-    assert {name: value.value for name, value in event.materialization.metadata.items()} == {
+    told = {name: value.value for name, value in event.materialization.metadata.items()}
+    (file,) = home.lake.rglob("*.parquet")
+    assert told | {"preview": ..., "lag_s": ...} == {
         "dagster/row_count": 2,
         "drained_by": "a query of its own",
         "drain_s": 4.2,
+        "bytes": file.stat().st_size,
+        "preview": ...,
+        "lag_s": ...,
     }
+    assert told["lag_s"] == pytest.approx((datetime.now(UTC) - NOON).total_seconds() - 60, abs=60)
+
+
+def test_a_table_shows_its_newest_rows(home: Home) -> None:
+    home.answers(DRAINED)
+    write_messages(home.lake, EVENTS_POLLS, *(poll(fetched_at=NOON + timedelta(minutes=n)) for n in range(7)))
+    result = home.materialize(events_tables, selection=[key("events.polls")], partition_key=f"{NOON:%Y-%m-%d}")
+    (event,) = result.get_asset_materialization_events()
+    preview = event.materialization.metadata["preview"]
+    assert isinstance(preview, dg.TableMetadataValue)
+    minutes = [str(record.data["fetched_at"])[14:16] for record in preview.records]
+    assert minutes == ["06", "05", "04", "03", "02"]
+    assert [column.name for column in preview.schema.columns] == [column.name for column in EVENTS_POLLS.columns]
 
 
 def test_a_drain_that_fails_fails_the_run_with_its_sentence(home: Home) -> None:

@@ -1,14 +1,15 @@
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from bike_assets.lake.tables import arrow_schema, ensure_table, open_table, row_count, table_path
+from bike_assets.lake.tables import arrow_schema, byte_count, ensure_table, open_table, row_count, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE, TABLES
 from bike_assets_tests.lake.rows import write_messages
-from bike_assets_tests.model.builders import poll, station_status
+from bike_assets_tests.model.builders import NOON, poll, station_status
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -52,6 +53,16 @@ def test_rows_are_counted_by_the_log(tmp_path: Path) -> None:
     write_messages(tmp_path, EVENTS_STATION_STATUS, station_status(), station_status(station_id="2"))
     write_messages(tmp_path, EVENTS_STATION_STATUS, station_status(station_id="3"))
     assert row_count(tmp_path, EVENTS_STATION_STATUS) == 3
+
+
+def test_bytes_are_those_of_the_files_of_the_days(tmp_path: Path) -> None:
+    assert byte_count(tmp_path, EVENTS_POLLS) == 0
+    write_messages(tmp_path, EVENTS_POLLS, poll(), poll(fetched_at=NOON + timedelta(days=1)))
+    sizes = {file.parent.name: file.stat().st_size for file in tmp_path.rglob("*.parquet")}
+    assert byte_count(tmp_path, EVENTS_POLLS) == sum(sizes.values())
+    for day in (NOON.date(), NOON.date() + timedelta(days=1)):
+        assert byte_count(tmp_path, EVENTS_POLLS, (day, day)) == sizes[f"utc_date={day}"]
+    assert byte_count(tmp_path, EVENTS_POLLS, (date(2000, 1, 1), date(2000, 1, 2))) == 0
 
 
 def test_a_table_that_nobody_made_is_named_with_what_makes_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import dagster as dg
 from pydantic import Field
 
 from bike_assets.defs.columns import OWNERS, topic_metadata
+from bike_assets.defs.links import links
 from bike_assets.defs.resources import Bike, Sources
 from bike_assets.model.messages import Outcome
 from bike_assets.model.topics import TOPICS
@@ -24,6 +25,7 @@ class PollConfig(dg.Config):
     group_name=SOURCES,
     kinds={"python", "json"},
     owners=OWNERS,
+    metadata=links(),
 )
 def answers(
     context: dg.AssetExecutionContext, config: PollConfig, bike: Bike, sources: Sources

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from bike_assets.defs.columns import OWNERS
+from bike_assets.defs.links import links
 from bike_assets.defs.maintenance.assets import GROUP
 from bike_assets.defs.resources import Record
 
 
-@dg.asset(key=["maintenance", "event_log"], group_name=GROUP, kinds={"dagster"}, owners=OWNERS)
+@dg.asset(key=["maintenance", "event_log"], group_name=GROUP, kinds={"dagster"}, owners=OWNERS, metadata=links())
 def event_log(context: dg.AssetExecutionContext, record: Record) -> dg.MaterializeResult[None]:
     """Dagster's record of runs and events, without what is older than the settings' `dagster_days` and overtaken.
 

@@ -1,15 +1,18 @@
 """The tables that the stream fills: `events.*` from the topics, `live.*` from the events."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import dagster as dg
 
 from bike_assets.defs.columns import table_spec
-from bike_assets.defs.partitions import DAYS
+from bike_assets.defs.partitions import DAYS, days_of
 from bike_assets.defs.resources import Bike, Lake
+from bike_assets.defs.shown import lag_s, shown
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
 
 GROUP = "streaming"
+_TABLES = {dg.AssetKey(list(table.path)): table for table in EVENTS_TABLES + LIVE_TABLES}
 LIVE_DEPS = [list(table.path) for table in (EVENTS_STATION_STATUS, EVENTS_POLLS)]
 
 
@@ -38,11 +41,15 @@ def live_tables(
 
 
 def _drained(context: dg.AssetExecutionContext, bike: Bike, lake: Lake) -> Iterator[dg.MaterializeResult[None]]:
+    # What is not cut into days, as the live minutes, is shown of the last two.
+    days = days_of(context.run) or (lake.today() - timedelta(days=1), lake.today())
     done = bike.run("drain")
     for key in sorted(context.selected_asset_keys):
+        table = _TABLES[key]
         with lake.duckdb() as con:
-            rows = con.table(".".join(key.path)).count("*").fetchall()[0][0]
+            rows = con.table(table.name).count("*").fetchall()[0][0]
+            figures = {**shown(con, lake, table, days), **lag_s(con, table, days)}
         yield dg.MaterializeResult(
             asset_key=key,
-            metadata={"dagster/row_count": rows, "drained_by": done["by"], "drain_s": done["seconds"]},
+            metadata={"dagster/row_count": rows, "drained_by": done["by"], "drain_s": done["seconds"], **figures},
         )

@@ -1,40 +1,72 @@
-"""What must hold of the tables that the stream fills; the rules stand in `quality/`."""
+"""What must hold of the tables that the stream fills; the rules stand in `quality/`.
+
+A run of days looks at these; without, as by hand, at all that the tables hold.
+"""
+
+from datetime import date
+from typing import TYPE_CHECKING, Protocol
 
 import dagster as dg
 
 from bike_assets.defs.found import check_result
+from bike_assets.defs.partitions import days_of
 from bike_assets.defs.resources import Lake
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
 
+if TYPE_CHECKING:
+    import duckdb
+
+    from bike_assets.quality.found import Found
+
+
+class Rule(Protocol):
+    """A rule of `quality/` about some dates, or about all."""
+
+    def __call__(
+        self, con: "duckdb.DuckDBPyConnection", first: date | None = None, last: date | None = None
+    ) -> "Found":
+        """What was found."""
+        ...
+
+
+def _look(
+    context: dg.AssetCheckExecutionContext, lake: Lake, rule: Rule, *, may_be_empty: bool = False
+) -> dg.AssetCheckResult:
+    """That days hold no row is told by other means: whether somebody polls. A table that never held one is not well."""
+    days = days_of(context.run)
+    first, last = days or (None, None)
+    with lake.duckdb() as con:
+        return check_result(rule(con, first, last), may_be_empty=may_be_empty or days is not None)
+
 
 @dg.asset_check(asset=list(EVENTS_POLLS.path))
-def rows_are_accounted_for(lake: Lake) -> dg.AssetCheckResult:
+def rows_are_accounted_for(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg.AssetCheckResult:
     """In every poll, rows in = rows accepted + rows rejected, and each rejected row is kept."""
     from bike_assets.quality.events import rows_are_accounted_for as rule
 
-    with lake.duckdb() as con:
-        return check_result(rule(con))
+    return _look(context, lake, rule)
 
 
 @dg.asset_check(asset=list(EVENTS_STATION_STATUS.path))
-def chain_is_unbroken(lake: Lake) -> dg.AssetCheckResult:
+def chain_is_unbroken(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg.AssetCheckResult:
     """Each event's `*_before` is what the station's event before it said."""
     from bike_assets.quality.events import chain_is_unbroken as rule
 
-    with lake.duckdb() as con:
-        return check_result(rule(con))
+    return _look(context, lake, rule)
 
 
 def _keys_are_unique(table: Table) -> dg.AssetChecksDefinition:
     key = ", ".join(table.grain)
 
     @dg.asset_check(asset=list(table.path), name="keys_are_unique", description=f"One row of each ({key}).")
-    def keys_are_unique(lake: Lake) -> dg.AssetCheckResult:
+    def keys_are_unique(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg.AssetCheckResult:
         from bike_assets.quality.keys import keys_are_unique as rule
 
-        with lake.duckdb() as con:
-            return check_result(rule(con, table), may_be_empty=table.may_be_empty)
+        def of_table(con: "duckdb.DuckDBPyConnection", first: date | None = None, last: date | None = None) -> "Found":
+            return rule(con, table, first, last)
+
+        return _look(context, lake, of_table, may_be_empty=table.may_be_empty)
 
     return keys_are_unique
 

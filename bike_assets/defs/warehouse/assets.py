@@ -8,6 +8,7 @@ import dagster as dg
 from bike_assets.defs.columns import table_spec
 from bike_assets.defs.partitions import DAYS, WITH_DAY_BEFORE, WITH_DAYS_AROUND, days_of
 from bike_assets.defs.resources import Lake, Spark
+from bike_assets.defs.shown import shown
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
     EVENTS_POLLS,
@@ -76,7 +77,9 @@ def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
         rows = lake.build(spark.session(), table, days)
         if not rows:
             context.log.info("No row: nothing was recorded of %s.", table.name if days is None else days)
-        return dg.MaterializeResult(metadata={"dagster/row_count": rows, "is_empty": not rows})
+        with lake.duckdb() as con:
+            figures = shown(con, lake, table, days if table.partitioned_by else None)
+        return dg.MaterializeResult(metadata={"dagster/row_count": rows, "is_empty": not rows, **figures})
 
     return build_table
 
@@ -89,11 +92,11 @@ warehouse_tables = [
         _of_days(EVENTS_STATION_STATUS, WITH_DAY_BEFORE), _of_days(EVENTS_POLLS, WITH_DAYS_AROUND),
         _whole(DIM_SYSTEM), _whole(DIM_STATION),
     ]),
-    _built(FACT_STATION_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_DATE)]),
-    _built(FACT_SYSTEM_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_DATE)]),
+    _built(FACT_STATION_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
+    _built(FACT_SYSTEM_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
     _built(SYSTEM_SERVICE_DAY, [_of_days(EVENTS_POLLS, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
     _built(STATION_QUALITY, [
         _of_days(FACT_STATION_DAY, dg.TimeWindowPartitionMapping()), _of_days(EVENTS_STATION_STATUS, WITH_DAYS_AROUND),
-        _whole(DIM_STATION),
+        _whole(DIM_SYSTEM), _whole(DIM_STATION),
     ]),
 ]  # fmt: skip

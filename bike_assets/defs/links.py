@@ -1,0 +1,17 @@
+"""Where an asset's page in Dagster leads on to."""
+
+from typing import Any
+
+import dagster as dg
+
+from bike_assets.model.schema import Table
+from bike_assets.settings import load_settings
+
+
+def links(table: Table | None = None) -> dict[str, Any]:
+    """The live page and the data dictionary, at the table's place where it is one."""
+    page = load_settings().page_url
+    return {
+        "live_page": dg.MetadataValue.url(page),
+        "dictionary": dg.MetadataValue.url(f"{page}/dictionary" + (f"#{table.name}" if table else "")),
+    }

@@ -1,0 +1,80 @@
+"""A table made once more from what it was made of."""
+
+from datetime import date, timedelta
+
+import dagster as dg
+from pydantic import Field
+
+from bike_assets.defs.build import day_of
+from bike_assets.defs.resources import Bike, Lake, Spark
+from bike_assets.defs.shown import shown
+from bike_assets.model.errors import WrongDay
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import LIVE_SYSTEM_MINUTE
+from bike_assets.model.warehouse import WAREHOUSE_TABLES
+
+_BY_COMMAND = {LIVE_SYSTEM_MINUTE.name: "live", "raw": "raw"}
+"""What `bike rebuild` makes once more, always as a whole."""
+
+_TABLES = {table.name: table for table in WAREHOUSE_TABLES}
+
+
+class RebuildConfig(dg.Config):
+    """What to make once more, and of which days."""
+
+    what: str = Field(
+        LIVE_SYSTEM_MINUTE.name,
+        description="A table of the warehouse or live.system_minute, from the events; or raw: everything, from the "
+        "answers that are kept.",
+    )
+    first_day: str | None = Field(None, description="Of a warehouse's table, as 2026-11-20; without it, yesterday.")
+    last_day: str | None = Field(None, description="Included; without it, the first is the only one.")
+
+
+@dg.op
+def rebuild_table(
+    context: dg.OpExecutionContext, config: RebuildConfig, bike: Bike, lake: Lake, spark: Spark
+) -> None:
+    """A warehouse table's days or the live minutes made once more from the events, or everything from `raw/`.
+
+    The live minutes are refused while a stream is up, `raw` while a poller is.
+    """
+    if config.what in _BY_COMMAND:
+        if config.first_day or config.last_day:
+            raise dg.Failure(f"{config.what} is rebuilt as a whole: give no days.")
+        context.add_output_metadata(bike.run("rebuild", _BY_COMMAND[config.what]))
+        return
+    if config.what not in _TABLES:
+        raise dg.Failure(f"{config.what} cannot be rebuilt: choose one of {', '.join([*_BY_COMMAND, *_TABLES])}.")
+    table = _TABLES[config.what]
+    days = _days(config, lake.today())
+    _report(context, lake, table, days, lake.build(spark.session(), table, days if table.partitioned_by else None))
+
+
+def _days(config: RebuildConfig, today: date) -> tuple[date, date]:
+    """The days of the config. Raises Failure for what is no day, has no partition, or ends before it begins."""
+    first = config.first_day or (today - timedelta(days=1)).isoformat()
+    last = config.last_day or first
+    try:
+        days = day_of(first), day_of(last)
+    except WrongDay as err:
+        raise dg.Failure(str(err)) from None
+    if days[0] > days[1]:
+        raise dg.Failure(f"{last} lies before {first}: give the first day first.")
+    return days
+
+
+def _report(
+    context: dg.OpExecutionContext, lake: Lake, table: Table, days: tuple[date, date], rows: int
+) -> None:
+    """Dagster knows then of the table's days, and builds again what hangs on them."""
+    with lake.duckdb() as con:
+        figures = shown(con, lake, table, days if table.partitioned_by else None)
+    first, last = days
+    each = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+    for partition in each if table.partitioned_by else [None]:
+        context.log_event(
+            dg.AssetMaterialization(
+                list(table.path), partition=partition, metadata={"dagster/row_count": rows, **figures}
+            )
+        )

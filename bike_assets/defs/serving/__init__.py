@@ -1,0 +1,1 @@
+"""What leaves the platform: the live page, and files."""

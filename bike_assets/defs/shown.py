@@ -1,0 +1,45 @@
+"""What a materialisation shows of a table: its size, and its newest rows."""
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from bike_assets.defs.resources import Lake
+from bike_assets.model.schema import Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+ROWS = 5
+
+
+def shown(
+    con: "duckdb.DuckDBPyConnection", lake: Lake, table: Table, days: tuple[date, date] | None
+) -> dict[str, Any]:
+    """`bytes` of these days, or of the whole table, and a `preview` of their newest rows where there are any."""
+    from bike_assets.lake.tables import byte_count
+    from bike_assets.quality.newest import newest_rows
+
+    first, last = days or (None, None)
+    rows = newest_rows(con, table, first, last, ROWS)
+    names = [column.name for column in table.columns]
+    records = [dg.TableRecord({name: _plain(value) for name, value in zip(names, row, strict=True)}) for row in rows]
+    preview = {"preview": dg.MetadataValue.table(records, _schema(table))} if records else {}
+    return {"bytes": byte_count(lake.directory, table, days), **preview}
+
+
+def lag_s(con: "duckdb.DuckDBPyConnection", table: Table, days: tuple[date, date]) -> dict[str, float]:
+    """How old the newest of these days' rows is; nothing without a row."""
+    from bike_assets.quality.newest import newest_instant
+
+    newest = newest_instant(con, table, *days)
+    return {"lag_s": round((datetime.now(UTC) - newest).total_seconds(), 1)} if newest else {}
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
+
+
+def _schema(table: Table) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(column.name, column.type) for column in table.columns])
