@@ -39,16 +39,21 @@ def rebuild_table(
 
     The live minutes are refused while a stream is up, `raw` while a poller is.
     """
-    if config.what in _BY_COMMAND:
-        if config.first_day or config.last_day:
-            raise dg.Failure(f"{config.what} is rebuilt as a whole: give no days.")
+    if config.what not in {*_BY_COMMAND, *_TABLES}:
+        raise dg.Failure(f"{config.what} cannot be rebuilt: choose one of {', '.join([*_BY_COMMAND, *_TABLES])}.")
+    table = _TABLES.get(config.what)
+    if table is None or not table.partitioned_by:
+        _refuse_days(config)
+    if table is None:
         context.add_output_metadata(bike.run("rebuild", _BY_COMMAND[config.what]))
         return
-    if config.what not in _TABLES:
-        raise dg.Failure(f"{config.what} cannot be rebuilt: choose one of {', '.join([*_BY_COMMAND, *_TABLES])}.")
-    table = _TABLES[config.what]
-    days = _days(config, lake.today())
-    _report(context, lake, table, days, lake.build(spark.session(), table, days if table.partitioned_by else None))
+    days = _days(config, lake.today()) if table.partitioned_by else None
+    _report(context, lake, table, days, lake.build(spark.session(), table, days))
+
+
+def _refuse_days(config: RebuildConfig) -> None:
+    if config.first_day or config.last_day:
+        raise dg.Failure(f"{config.what} is rebuilt as a whole: give no days.")
 
 
 def _days(config: RebuildConfig, today: date) -> tuple[date, date]:
@@ -65,16 +70,17 @@ def _days(config: RebuildConfig, today: date) -> tuple[date, date]:
 
 
 def _report(
-    context: dg.OpExecutionContext, lake: Lake, table: Table, days: tuple[date, date], rows: int
+    context: dg.OpExecutionContext, lake: Lake, table: Table, days: tuple[date, date] | None, rows: int
 ) -> None:
-    """Dagster knows then of the table's days, and builds again what hangs on them."""
+    """Dagster knows then that the days were built, and builds again what hangs on them."""
     with lake.duckdb() as con:
-        figures = shown(con, lake, table, days if table.partitioned_by else None)
+        metadata = {"dagster/row_count": rows, **shown(con, lake, table, days)}
+    for partition in _partitions(days):
+        context.log_event(dg.AssetMaterialization(list(table.path), partition=partition, metadata=metadata))
+
+
+def _partitions(days: tuple[date, date] | None) -> list[str | None]:
+    if days is None:
+        return [None]
     first, last = days
-    each = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
-    for partition in each if table.partitioned_by else [None]:
-        context.log_event(
-            dg.AssetMaterialization(
-                list(table.path), partition=partition, metadata={"dagster/row_count": rows, **figures}
-            )
-        )
+    return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from bike_assets.defs.resources import Bike, Lake, Sources
+from bike_assets.defs.resources import Bike, Exports, Lake, Sources, Spark
 from bike_assets_tests.defs import stand_in
 
 SOURCES = """
@@ -50,8 +50,11 @@ class Home:
 
     @property
     def resources(self) -> dict[str, dg.ConfigurableResource[Any]]:
+        bike = Bike(command=[sys.executable, str(stand_in.__file__), str(self.path)])
         return {
-            "bike": Bike(command=[sys.executable, str(stand_in.__file__), str(self.path)]),
+            "bike": bike,
+            "spark": Spark(bike=bike, run_directory=str(self.path), port=1, master="local[1]", memory="1g"),
+            "exports": Exports(path=str(self.path / "exports")),
             "lake": Lake(path=str(self.lake)),
             "sources": Sources(path=str(self.sources)),
         }
