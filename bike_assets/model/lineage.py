@@ -21,6 +21,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
     STATION_QUALITY,
+    SYSTEM_SERVICE_DAY,
 )
 
 
@@ -143,6 +144,17 @@ def _station_quality() -> dict[str, Made]:
     }  # fmt: skip
 
 
+def _system_service_day() -> dict[str, Made]:
+    day = _of(EVENTS_POLLS, "fetched_at") + _of(DIM_SYSTEM, "timezone")
+    counts = [column.name for column in SYSTEM_SERVICE_DAY.columns if column.name.startswith("polls")]
+    seen = _of(EVENTS_POLLS, "feed", "outcome") + day
+    return {
+        "system_id": _of(EVENTS_POLLS, "system_id"),
+        **dict.fromkeys(("local_date", "is_complete"), day),
+        **dict.fromkeys(("good_share", "longest_gap_s", *counts), seen),
+    }
+
+
 LINEAGE: Mapping[str, Mapping[str, Made]] = {
     LIVE_SYSTEM_MINUTE.name: _system_minute(),
     DIM_SYSTEM.name: _dim_system(),
@@ -155,6 +167,7 @@ LINEAGE: Mapping[str, Mapping[str, Made]] = {
         "system_id": _of(FACT_STATION_HOUR, "system_id"),
         "stations": _of(FACT_STATION_HOUR, "station_id"),
     }),
+    SYSTEM_SERVICE_DAY.name: _system_service_day(),
     STATION_QUALITY.name: _station_quality(),
 }  # fmt: skip
 """By table and column. `warehouse.dim_date` is made of nothing but the calendar."""

@@ -15,6 +15,7 @@ POLICIES = {
     "events": STREAMED,
     "live": STREAMED,
     "warehouse": BY_MORNING,
+    "serving": DAILY,
     "maintenance": DAILY,
 }
 
