@@ -1,6 +1,6 @@
 """The screenshots of the README, taken of a running demo: `bike up --demo`, then `make screenshots`.
 
-Those of a run and of a failed check are taken where there are such; `bike build DAY` makes a run of partitions.
+Those of a run and of a failed check are taken where there are such; `bike build DAY` makes a run.
 """
 
 import sys
@@ -19,10 +19,11 @@ WIDE = ViewportSize(width=2400, height=1500)
 
 GROUPS = ("sources", "ingestion", "streaming", "warehouse", "serving", "maintenance")
 
-GREEN_RUNS = """{
-  runsOrError(filter: {statuses: [SUCCESS], tags: [{key: "%s"}]}, limit: 1) { ... on Runs { results { runId } } }
+GREEN_RUN = """{
+  runsOrError(filter: {statuses: [SUCCESS], pipelineName: "build_days"}, limit: 1) {
+    ... on Runs { results { runId } }
+  }
 }"""
-"""The newest that went well and has such a tag: of a day, or of a range of them."""
 
 CHECKS = """{
   assetNodes {
@@ -73,15 +74,14 @@ def _drawn(page: Page, name: str) -> None:
 
 
 def _green_run(page: Page, url: str) -> None:
-    """The newest run of partitions that went well."""
-    for tag in ("dagster/partition", "dagster/asset_partition_range_start"):
-        for run in _asked(page, url, GREEN_RUNS % tag)["runsOrError"]["results"]:
-            page.goto(f"{url}/runs/{run['runId']}")
-            page.get_by_text("Success").first.wait_for()
-            page.wait_for_timeout(2000)
-            page.screenshot(path=PICTURES / "run.png")
-            return
-    sys.stderr.write("No run of partitions went well yet: no run.png; `bike build DAY` makes one.\n")
+    """The newest run of days that went well."""
+    for run in _asked(page, url, GREEN_RUN)["runsOrError"]["results"]:
+        page.goto(f"{url}/runs/{run['runId']}")
+        page.get_by_text("Success").first.wait_for()
+        page.wait_for_timeout(2000)
+        page.screenshot(path=PICTURES / "run.png")
+        return
+    sys.stderr.write("No run of days went well yet: no run.png; `bike build DAY` makes one.\n")
 
 
 def _red_check(page: Page, url: str) -> None:
