@@ -1,6 +1,11 @@
-"""The screenshots of the README, taken of a running demo: `bike up --demo`, then `make screenshots`."""
+"""The screenshots of the README, taken of a running demo: `bike up --demo`, then `make screenshots`.
 
+Those of a run and of a failed check are taken where there are such; `bike build DAY` makes a run.
+"""
+
+import sys
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, ViewportSize
 
@@ -10,6 +15,22 @@ from bike_assets_tests.browser import chromium
 
 PICTURES = Path("docs/pictures")
 SIZE = ViewportSize(width=1400, height=860)
+WIDE = ViewportSize(width=2400, height=1500)
+
+GROUPS = ("sources", "ingestion", "streaming", "warehouse", "serving", "maintenance")
+
+GREEN_RUN = """{
+  runsOrError(filter: {statuses: [SUCCESS], pipelineName: "build_days"}, limit: 1) {
+    ... on Runs { results { runId } }
+  }
+}"""
+
+CHECKS = """{
+  assetNodes {
+    assetKey { path }
+    assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } }
+  }
+}"""
 
 
 def main() -> None:
@@ -19,7 +40,10 @@ def main() -> None:
     with chromium() as browser:
         page = browser.new_page(viewport=SIZE)
         _live_page(page, page_url(settings))
-        _asset_graph(page, dagster_url(settings))
+        url = dagster_url(settings)
+        _asset_graph(page, url)
+        _green_run(page, url)
+        _red_check(page, url)
 
 
 def _live_page(page: Page, url: str) -> None:
@@ -33,11 +57,49 @@ def _live_page(page: Page, url: str) -> None:
 
 
 def _asset_graph(page: Page, url: str) -> None:
-    """The global asset graph with all groups open."""
-    page.goto(f"{url}/asset-groups?expanded=ingestion,sources,streaming")
+    """The global asset graph: its groups with their arrows, then all of them open."""
+    page.goto(f"{url}/asset-groups")
+    _drawn(page, "groups.png")
+    page.set_viewport_size(WIDE)
+    # So Dagster calls a group while it does not tell code locations apart.
+    page.goto(f"{url}/asset-groups?expanded={','.join(f'global@global:{group}' for group in GROUPS)}")
+    _drawn(page, "assets.png")
+    page.set_viewport_size(SIZE)
+
+
+def _drawn(page: Page, name: str) -> None:
     page.get_by_text("Materialize all").wait_for()
     page.wait_for_timeout(4000)  # Dagster lays the graph out in a worker and says nothing when it is done
-    page.screenshot(path=PICTURES / "assets.png")
+    page.screenshot(path=PICTURES / name)
+
+
+def _green_run(page: Page, url: str) -> None:
+    """The newest run of days that went well."""
+    for run in _asked(page, url, GREEN_RUN)["runsOrError"]["results"]:
+        page.goto(f"{url}/runs/{run['runId']}")
+        page.get_by_text("Success").first.wait_for()
+        page.wait_for_timeout(2000)
+        page.screenshot(path=PICTURES / "run.png")
+        return
+    sys.stderr.write("No run of days went well yet: no run.png; `bike build DAY` makes one.\n")
+
+
+def _red_check(page: Page, url: str) -> None:
+    """A check that failed."""
+    for asset in _asked(page, url, CHECKS)["assetNodes"]:
+        for check in asset["assetChecksOrError"].get("checks", []):
+            if (check["executionForLatestMaterialization"] or {}).get("status") == "FAILED":
+                path = "/".join(asset["assetKey"]["path"])
+                page.goto(f"{url}/assets/{path}?view=checks&checkDetail={check['name']}")
+                page.get_by_text("Failed").first.wait_for()
+                page.wait_for_timeout(2000)
+                page.screenshot(path=PICTURES / "check.png")
+                return
+    sys.stderr.write("No check failed: no check.png.\n")
+
+
+def _asked(page: Page, url: str, query: str) -> Any:
+    return page.request.post(f"{url}/graphql", data={"query": query}).json()["data"]
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def test_close_day_drains_first_then_builds_the_day(home: Home) -> None:
 
 @pytest.mark.parametrize("job", ["close_day", "build_days", "export"])
 def test_a_day_without_a_partition_is_refused_before_anything_is_done(home: Home, job: str) -> None:
-    result = launched(home, job, tags=tags_of(date(2024, 3, 30), date.fromisoformat(FAR)))
+    result = launched(home, job, tags=tags_of(date.fromisoformat(FAR), date.fromisoformat(FAR)))
     assert not result.success
     said = [event.step_failure_data.error for event in result.get_step_failure_events()]
     assert any(each and f"There is no day {FAR}: they are 2014-01-01 to " in each.message for each in said)
