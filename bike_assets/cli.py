@@ -259,7 +259,9 @@ def rebuild(
 ) -> None:
     """Make once more what the services write: `live.*` from the events, or all from the answers kept in `raw/`.
 
-    `live` is refused while a stream is up, `raw` while a poller is. What is there already is not added again.
+    `live` is refused while a stream is up, `raw` while a poller is; what the topics have is not added again.
+
+    Example: `bike rebuild live`.
     """
     from bike_assets.local.rebuild import rebuild_from_raw, rebuild_live
 
