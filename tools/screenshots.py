@@ -15,7 +15,7 @@ from bike_assets_tests.browser import chromium
 
 PICTURES = Path("docs/pictures")
 SIZE = ViewportSize(width=1400, height=860)
-WIDE = ViewportSize(width=2400, height=1500)
+WIDE = ViewportSize(width=2400, height=1800)
 
 GROUPS = ("sources", "ingestion", "streaming", "warehouse", "serving", "maintenance")
 
@@ -63,6 +63,9 @@ def _asset_graph(page: Page, url: str) -> None:
     page.set_viewport_size(WIDE)
     # So Dagster calls a group while it does not tell code locations apart.
     page.goto(f"{url}/asset-groups?expanded={','.join(f'global@global:{group}' for group in GROUPS)}")
+    for _ in range(5):  # all of it at once: Dagster itself goes no further out than names can be read
+        page.get_by_label("zoom_out").click()
+        page.wait_for_timeout(300)
     _drawn(page, "assets.png")
     page.set_viewport_size(SIZE)
 
