@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
+from bike_assets.defs.causes import first_cause
 from bike_assets.defs.launcher import HOST_TAG
-from bike_assets.defs.partitions import DAYS, tags_of
-from bike_assets.model.errors import NotBuilt, WrongDay
+from bike_assets.defs.partitions import tags_of
+from bike_assets.model.errors import NotBuilt
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -56,18 +57,6 @@ class Broken(NamedTuple):
 
 
 OnStep = Callable[[Built | Checked], None]
-
-
-def day_of(text: str) -> date:
-    """A day that has a partition. Raises WrongDay saying which have."""
-    first, last = str(DAYS.get_first_partition_key()), str(DAYS.get_last_partition_key())
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise WrongDay(f"{text} is no day: give one like {last}; there are {first} to {last}.") from None
-    if not first <= day.isoformat() <= last:
-        raise WrongDay(f"There is no day {text}: they are {first} to {last}. BIKE_FIRST_DAY sets the first.")
-    return day
 
 
 def build_days(job: dg.JobDefinition, first: date, last: date, dagster_home: Path, on_step: OnStep) -> None:
@@ -150,9 +139,7 @@ def _failures(result: dg.ExecuteInProcessResult) -> Iterator[dg.DagsterEvent]:
 
 def _reason(failure: dg.DagsterEvent) -> str:
     """The first cause of a failure, in a line."""
-    error = failure.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
+    error = first_cause(failure)
     if error is None:
         return "it failed"
     first = error.message.strip().splitlines()[0]

@@ -5,10 +5,11 @@ builds the hours of a day and the days that hang on them.
 """
 
 import warnings
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 
+from bike_assets.model.errors import WrongDay
 from bike_assets.settings import load_settings
 
 DAYS = dg.DailyPartitionsDefinition(load_settings().first_day.isoformat(), timezone="UTC", end_offset=1)
@@ -30,14 +31,67 @@ def days_of(run: dg.DagsterRun) -> tuple[date, date] | None:
 
     Raises Failure for what is no day, and for one that has no partition: a run can be started with any tags.
     """
-    first, last = run.tags.get(_FIRST, run.tags.get(_ONE)), run.tags.get(_LAST, run.tags.get(_ONE))
-    if first is None or last is None:
+    told = _told(run)
+    if told is None:
         return None
-    for day in (first, last):
+    for day in told:
         if not DAYS.has_partition_key(day):
-            there = f"{DAYS.get_first_partition_key()} to {DAYS.get_last_partition_key()}"
-            raise dg.Failure(f"There is no day {day}: they are {there}. BIKE_FIRST_DAY sets the first.")
-    return date.fromisoformat(first), date.fromisoformat(last)
+            raise dg.Failure(_there_is_no(day))
+    return _dates(told)
+
+
+def days_told(run: dg.DagsterRun) -> tuple[date, date] | None:
+    """The days that a run was started with, whether they have partitions or not; None where they are none."""
+    told = _told(run)
+    try:
+        return told and _dates(told)
+    except ValueError:
+        return None
+
+
+def _told(run: dg.DagsterRun) -> tuple[str, str] | None:
+    first, last = run.tags.get(_FIRST, run.tags.get(_ONE)), run.tags.get(_LAST, run.tags.get(_ONE))
+    return None if first is None or last is None else (first, last)
+
+
+def _dates(told: tuple[str, str]) -> tuple[date, date]:
+    first, last = map(date.fromisoformat, told)
+    return first, last
+
+
+def _there_is_no(day: str) -> str:
+    return f"There is no day {day}: they are {_all_days()}. BIKE_FIRST_DAY sets the first."
+
+
+def _all_days() -> str:
+    return f"{DAYS.get_first_partition_key()} to {DAYS.get_last_partition_key()}"
+
+
+def day_of(text: str) -> date:
+    """A day that has a partition. Raises WrongDay saying which have."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise WrongDay(
+            f"{text} is no day: give one like {DAYS.get_last_partition_key()}; there are {_all_days()}."
+        ) from None
+    if not DAYS.has_partition_key(day.isoformat()):
+        raise WrongDay(_there_is_no(text))
+    return day
+
+
+def range_of(first: str, last: str) -> tuple[date, date]:
+    """The first and the last day of a range, both included. Raises WrongDay."""
+    days = day_of(first), day_of(last)
+    if days[0] > days[1]:
+        raise WrongDay(f"{last} lies before {first}: give the first day first.")
+    return days
+
+
+def each_of(days: tuple[date, date]) -> list[date]:
+    """Every day from the first to the last, both included."""
+    first, last = days
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def tags_of(first: date, last: date) -> dict[str, str]:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import dagster as dg
 from pydantic import Field
 
-from bike_assets.defs.build import day_of
+from bike_assets.defs.partitions import each_of, range_of
 from bike_assets.defs.resources import Bike, Lake, Spark
 from bike_assets.defs.shown import shown
 from bike_assets.model.errors import WrongDay
@@ -59,14 +59,10 @@ def _refuse_days(config: RebuildConfig) -> None:
 def _days(config: RebuildConfig, today: date) -> tuple[date, date]:
     """The days of the config. Raises Failure for what is no day, has no partition, or ends before it begins."""
     first = config.first_day or (today - timedelta(days=1)).isoformat()
-    last = config.last_day or first
     try:
-        days = day_of(first), day_of(last)
+        return range_of(first, config.last_day or first)
     except WrongDay as err:
         raise dg.Failure(str(err)) from None
-    if days[0] > days[1]:
-        raise dg.Failure(f"{last} lies before {first}: give the first day first.")
-    return days
 
 
 def _report(
@@ -75,12 +71,6 @@ def _report(
     """Dagster knows then that the days were built, and builds again what hangs on them."""
     with lake.duckdb() as con:
         metadata = {"dagster/row_count": rows, **shown(con, lake, table, days)}
-    for partition in _partitions(days):
+    partitions = [None] if days is None else [day.isoformat() for day in each_of(days)]
+    for partition in partitions:
         context.log_event(dg.AssetMaterialization(list(table.path), partition=partition, metadata=metadata))
-
-
-def _partitions(days: tuple[date, date] | None) -> list[str | None]:
-    if days is None:
-        return [None]
-    first, last = days
-    return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]

@@ -7,7 +7,8 @@ import dagster as dg
 
 from bike_assets.alerts.incidents import Severity
 from bike_assets.alerts.runs import Checked, Days, Ended, one_line
-from bike_assets.defs.partitions import days_of
+from bike_assets.defs.causes import first_cause
+from bike_assets.defs.partitions import days_told
 from bike_assets.sources.redaction import Secrets
 
 PAGE = 100
@@ -48,7 +49,7 @@ def _ended(instance: dg.DagsterInstance, entry: dg.EventLogEntry, secrets: Secre
     run = instance.get_run_by_id(entry.run_id)
     if run is None:
         return None
-    days = days_of(run)
+    days = days_told(run)
     succeeded = entry.dagster_event_type is dg.DagsterEventType.RUN_SUCCESS
     return Ended(
         run_id=run.run_id,
@@ -74,9 +75,7 @@ def _cause(instance: dg.DagsterInstance, entry: dg.EventLogEntry, secrets: Secre
     """The deepest cause of the first step that failed; what the run's end says, where none did."""
     steps = instance.all_logs(entry.run_id, dg.DagsterEventType.STEP_FAILURE)
     event = steps[0].dagster_event if steps else None
-    error = event.step_failure_data.error if event is not None else None
-    while error is not None and error.cause is not None:
-        error = error.cause
+    error = None if event is None else first_cause(event)
     if error is not None:
         return one_line(error.message, secrets)
     said = entry.dagster_event.message if entry.dagster_event is not None else None

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bike_assets.definitions import defs
-from bike_assets.defs.build import Built, Checked, OnStep, build_days, day_of
+from bike_assets.defs.build import Built, Checked, OnStep, build_days
+from bike_assets.defs.partitions import range_of
 from bike_assets.local.home import dagster_home
-from bike_assets.model.errors import WrongDay
 from bike_assets.settings import Settings
 
 
@@ -19,9 +19,7 @@ def build_range(settings: Settings, first: str, last: str, console: Console) -> 
 
     Raises WrongDay, and NotBuilt with what failed.
     """
-    days = day_of(first), day_of(last)
-    if days[0] > days[1]:
-        raise WrongDay(f"{last} lies before {first}: give the first day first.")
+    days = range_of(first, last)
     steps: dict[str, Built | Checked] = {}
     with showing(console, "Spark starts") as show:
 

@@ -207,6 +207,18 @@ def test_a_run_of_days_is_over_when_these_days_succeed(ticks: Ticks, server: Htt
     assert told(server) == [("open", "error", f"run/build@{day}"), ("over", "error", f"run/build@{day}")]
 
 
+@pytest.mark.parametrize("day", ["2999-01-01", "monday"])
+def test_a_failed_run_of_a_day_that_there_is_not_is_told_and_what_failed_after_it_too(
+    ticks: Ticks, server: HttpServer, work: Work, day: str
+) -> None:
+    work.fails = True
+    work.run(**{"dagster/partition": day})
+    work.run()
+    ticks(sensors.ended_runs)
+    assert "run/build" in [incident for _, _, incident in told(server)]
+    assert len(server.taken) == (2 if day == "2999-01-01" else 1), "without a day both are the same incident"
+
+
 def test_a_check_that_blocks_nothing_is_told_by_itself_and_a_warning_as_one(
     ticks: Ticks, server: HttpServer, work: Work
 ) -> None:

@@ -7,8 +7,7 @@ import dagster as dg
 import pytest
 
 from bike_assets.definitions import defs
-from bike_assets.defs.build import day_of
-from bike_assets.defs.partitions import DAYS, days_of, tags_of
+from bike_assets.defs.partitions import DAYS, day_of, days_of, tags_of
 from bike_assets.defs.schedules import every_morning, every_night
 from bike_assets.defs.warehouse.checks import warehouse_checks
 from bike_assets.model.errors import WrongDay

@@ -1,6 +1,6 @@
 """What people and other programs are served: the live page, and days as files."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bike_assets.defs.columns import OWNERS
 from bike_assets.defs.links import links
-from bike_assets.defs.partitions import DAYS, WITH_DAYS_AROUND, days_of
+from bike_assets.defs.partitions import DAYS, WITH_DAYS_AROUND, days_of, each_of
 from bike_assets.defs.resources import Exports, Lake
 from bike_assets.model.errors import BikeAssetsError, WrongDay
 from bike_assets.model.topics import STATION_INFORMATION, STATION_STATE, SYSTEM_INFORMATION
@@ -71,11 +71,11 @@ def files(
     context: dg.AssetExecutionContext, config: ExportConfig, lake: Lake, exports: Exports
 ) -> dg.MaterializeResult[None]:
     """Each day of the run, of each system that has something in it."""
-    first, last = days_of(context.run) or (lake.today(), lake.today())
+    days = days_of(context.run) or (lake.today(), lake.today())
     systems = _systems(lake, config.system_ids)
     written: list[Exported] = []
     nothing = 0
-    for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
+    for day in each_of(days):
         for system_id in systems:
             found = _export(lake, exports, system_id, day, must=bool(config.system_ids))
             nothing += not found
