@@ -45,15 +45,6 @@ def until_told_to_stop() -> threading.Event:
     return stop
 
 
-def dagster_url(settings: Settings) -> str:
-    """Where services report to, and where a reader of the page is sent."""
-    return settings.dagster_url or f"http://{settings.host}:{settings.dagster_port}"
-
-
-def page_url(settings: Settings) -> str:
-    return settings.page_url
-
-
 def run_poller(settings: Settings, partitions: int) -> None:
     """Poll the systems of the sources file until told to stop."""
     from bike_assets.ingest.control import Control
@@ -74,7 +65,7 @@ def run_poller(settings: Settings, partitions: int) -> None:
         ]
         raw = raw_store(settings)
         raw.start()
-        beat = Reported(heartbeat(settings.run, POLLER), Reporter(dagster_url(settings)), "messages")
+        beat = Reported(heartbeat(settings.run, POLLER), Reporter(settings.dagster_ui), "messages")
         poller = Poller(asking, lanes, raw, settings.fetch_threads, beat)
         control = Control(settings.run, poller.poll_now)
         control.start()
@@ -130,7 +121,7 @@ def run_stream(settings: Settings, spark: "SparkHome") -> None:
     from bike_assets.stream.service import run_stream as run
 
     stop = until_told_to_stop()
-    reporter = Reporter(dagster_url(settings))
+    reporter = Reporter(settings.dagster_ui)
     reported = Reported(heartbeat(settings.run, STREAM), reporter, "rows")
     days = ClosingDays(settings.lake, settings.run / "closed_days.json", day_report(reporter))
 
@@ -185,7 +176,7 @@ def run_page(settings: Settings) -> None:
     from bike_assets.dashboard.app import run_page as run
 
     beat = heartbeat(settings.run, PAGE)
-    run(settings.host, settings.page_port, settings.bootstrap_servers, dagster_url(settings), lambda: beat({}))
+    run(settings.host, settings.page_port, settings.bootstrap_servers, settings.dagster_ui, lambda: beat({}))
 
 
 def run_simulator(settings: Settings, seed: int) -> None:

@@ -102,6 +102,11 @@ class Settings(BaseSettings):
         return self.kafka or f"127.0.0.1:{self.kafka_port}"
 
     @property
+    def dagster_ui(self) -> str:
+        """Where services report to, and where a reader is sent."""
+        return self.dagster_url or f"http://{self.host}:{self.dagster_port}"
+
+    @property
     def page_url(self) -> str:
         """Where the live page is."""
         return f"http://{self.host}:{self.page_port}"

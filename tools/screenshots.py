@@ -9,7 +9,6 @@ from typing import Any
 
 from playwright.sync_api import Page, ViewportSize
 
-from bike_assets.services import dagster_url, page_url
 from bike_assets.settings import load_settings
 from bike_assets_tests.browser import chromium
 
@@ -39,8 +38,8 @@ def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
         page = browser.new_page(viewport=SIZE)
-        _live_page(page, page_url(settings))
-        url = dagster_url(settings)
+        _live_page(page, settings.page_url)
+        url = settings.dagster_ui
         _asset_graph(page, url)
         _green_run(page, url)
         _red_check(page, url)

@@ -1,5 +1,6 @@
 """Where an asset's page in Dagster leads on to."""
 
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -8,9 +9,14 @@ from bike_assets.model.schema import Table
 from bike_assets.settings import load_settings
 
 
+@cache
+def _page() -> str:
+    return load_settings().page_url
+
+
 def links(table: Table | None = None) -> dict[str, Any]:
     """The live page and the data dictionary, at the table's place where it is one."""
-    page = load_settings().page_url
+    page = _page()
     return {
         "live_page": dg.MetadataValue.url(page),
         "dictionary": dg.MetadataValue.url(f"{page}/dictionary" + (f"#{table.name}" if table else "")),

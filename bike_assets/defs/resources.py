@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from bike_assets.alerts.desk import Desk
+    from bike_assets.sources.config import Source
     from bike_assets.sources.redaction import Secrets
 
 
@@ -104,7 +105,6 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
         except LakeBroken as err:
             raise dg.Failure(str(err)) from None
 
-
     def _refuse_forgotten(self, days: tuple[date, date] | None) -> None:
         """Raise Failure for days whose events are gone: they would be replaced by nothing."""
         if self.events_days is None or days is None:
@@ -171,23 +171,23 @@ class Sources(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def system_ids(self) -> list[str]:
         """Every system of the sources file. Raises Failure where there is no such file, or it is wrong."""
-        from bike_assets.sources.config import load_sources
-
-        try:
-            return [id_ for source in load_sources(Path(self.path)) for id_ in source.system_ids]
-        except WrongSettings as err:
-            raise dg.Failure(str(err)) from None
-
+        return [id_ for source in self._all() for id_ in source.system_ids]
 
     def service_levels(self) -> dict[str, float]:
         """The systems that have a level of their own; none where there is no sources file."""
-        from bike_assets.sources.config import load_sources
-
         if not Path(self.path).exists():
             return {}
+        return {
+            id_: source.service_level
+            for source in self._all() for id_ in source.system_ids
+            if source.service_level is not None
+        }  # fmt: skip
+
+    def _all(self) -> "tuple[Source, ...]":
+        from bike_assets.sources.config import load_sources
+
         try:
-            return {id_: source.service_level for source in load_sources(Path(self.path)) for id_ in source.system_ids
-                    if source.service_level is not None}
+            return load_sources(Path(self.path))
         except WrongSettings as err:
             raise dg.Failure(str(err)) from None
 
@@ -271,6 +271,6 @@ def resources() -> dict[str, dg.ConfigurableResource[Any]]:
         "alerts": Alerts(
             run_directory=str(settings.run),
             book_directory=str(settings.incidents),
-            dagster_url=settings.dagster_url or f"http://{settings.host}:{settings.dagster_port}",
+            dagster_url=settings.dagster_ui,
         ),
     }

@@ -19,7 +19,7 @@ def status(settings: Settings) -> dict[str, Any]:
     names = sorted({*(states or {}), *BEATING})
     found = [_service(settings, name, (states or {}).get(name)) for name in names]
     summary = (
-        f"page {services.page_url(settings)}  Dagster {services.dagster_url(settings)}"
+        f"page {settings.page_url}  Dagster {settings.dagster_ui}"
         if states
         else "Nothing supervised runs here; `bike up` starts everything."
     )

@@ -49,8 +49,8 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
         try:
             with Steps(console, stop.is_set) as steps:
                 _start(settings, supervision, steps, is_demo=is_demo)
-            console.print(f"\nThe page:   [bold]{services.page_url(settings)}[/]")
-            console.print(f"Dagster:    [bold]{services.dagster_url(settings)}[/]")
+            console.print(f"\nThe page:   [bold]{settings.page_url}[/]")
+            console.print(f"Dagster:    [bold]{settings.dagster_ui}[/]")
             console.print("Ctrl-C ends everything.\n")
             while not stop.wait(WATCH_S) and supervision.states() is not None:
                 kill_hanging(settings.run, supervision.pids(), datetime.now(UTC))
@@ -139,10 +139,10 @@ def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_dem
     for name in (WEBSERVER, DAEMON):
         supervision.start_program(name)
     waits = {
-        services.PAGE: lambda: _answers(f"{services.page_url(settings)}/healthz"),
+        services.PAGE: lambda: _answers(f"{settings.page_url}/healthz"),
         services.POLLER: lambda: services.is_poller_up(settings),
         services.STREAM: lambda: services.is_stream_up(settings),
-        WEBSERVER: lambda: _answers(f"{services.dagster_url(settings)}/server_info"),
+        WEBSERVER: lambda: _answers(f"{settings.dagster_ui}/server_info"),
     }
     if is_demo:
         simulator = f"http://127.0.0.1:{settings.simulator_port}/"
