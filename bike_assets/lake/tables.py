@@ -68,13 +68,7 @@ def byte_count(lake: Path, table: Table, days: tuple[date, date] | None = None) 
     """How many bytes the table's files have, or those of these days of it, by its Delta log alone."""
     if not (table_path(lake, table) / "_delta_log").exists():
         return 0
-    files = pa.table(open_table(lake, table).get_add_actions(flatten=True))
-    sizes = files["size_bytes"].to_pylist()
-    if days is None or not table.partitioned_by:
-        return sum(sizes)
-    first, last = days
-    of_days = files[f"partition.{table.partitioned_by[0]}"].to_pylist()
-    return sum(size for size, day in zip(sizes, of_days, strict=True) if first <= day <= last)
+    return _sum_of(_by_day(open_table(lake, table), table, "size_bytes"), days if table.partitioned_by else None)
 
 
 def row_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -> int:
@@ -86,24 +80,25 @@ def rows_by_day(lake: Path, table: Table) -> dict[date | None, int]:
     """How many rows each day has, by the table's Delta log alone; under None those of a table without days."""
     if not (table_path(lake, table) / "_delta_log").exists():
         return {}
-    return _rows_by_day(open_table(lake, table), table)
+    return _by_day(open_table(lake, table), table, "num_records")
 
 
 def rows_in(delta: DeltaTable, table: Table, days: tuple[date, date] | None = None) -> int:
     """How many rows a table that was opened has, or these days of it."""
-    return _sum_of(_rows_by_day(delta, table), days if table.partitioned_by else None)
+    return _sum_of(_by_day(delta, table, "num_records"), days if table.partitioned_by else None)
 
 
 def _sum_of(by_day: dict[date | None, int], days: tuple[date, date] | None) -> int:
     if days is None:
         return sum(by_day.values())
     first, last = days
-    return sum(rows for day, rows in by_day.items() if day is not None and first <= day <= last)
+    return sum(count for day, count in by_day.items() if day is not None and first <= day <= last)
 
 
-def _rows_by_day(delta: DeltaTable, table: Table) -> dict[date | None, int]:
+def _by_day(delta: DeltaTable, table: Table, column: str) -> dict[date | None, int]:
+    """The sum of a figure that the log has of each file."""
     files = pa.table(delta.get_add_actions(flatten=True))
-    counts = files["num_records"].to_pylist()
+    counts = files[column].to_pylist()
     days = files[f"partition.{table.partitioned_by[0]}"].to_pylist() if table.partitioned_by else [None] * len(counts)
     found: Counter[date | None] = Counter()
     for day, count in zip(days, counts, strict=True):

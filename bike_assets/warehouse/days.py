@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from bike_assets.model.schema import Table
-from bike_assets.warehouse.shape import DAY_S, HOUR_S, shaped
+from bike_assets.warehouse.shape import HOUR_S, midnight_s, shaped
 
 _STATES = ("empty", "full", "available", "closed", "unknown")
 _SUMS = ("departures", "arrivals", "bulk_out", "bulk_in", "times_empty", "times_full", "polls",
@@ -88,8 +88,5 @@ def finished(days: DataFrame, systems: DataFrame, table: Table) -> DataFrame:
 
 def hours_in(local_date: str, zone: str) -> Column:
     """How many UTC hours begin in a date of a zone: 24, and 23 or 25 where the clock is set."""
-    midnight, next_midnight = (
-        F.unix_seconds(F.to_utc_timestamp(F.timestamp_seconds((F.unix_date(local_date) + more) * DAY_S), F.col(zone)))
-        for more in (0, 1)
-    )
-    return F.ceil(next_midnight / HOUR_S) - F.ceil(midnight / HOUR_S)
+    begins, ends = (midnight_s(local_date, zone, later) for later in (0, 1))
+    return F.ceil(ends / HOUR_S) - F.ceil(begins / HOUR_S)

@@ -49,6 +49,12 @@ def local_date(seconds: Column) -> Column:
     return F.date_from_unix_date(F.floor(seconds / DAY_S).cast("int"))
 
 
+def midnight_s(local_date: str, zone: str, days_later: int = 0) -> Column:
+    """The first instant of the date, or of one so many days later, in the zone: s since 1970."""
+    clock = F.timestamp_seconds((F.unix_date(local_date) + days_later) * DAY_S)
+    return F.unix_seconds(F.to_utc_timestamp(clock, F.col(zone)))
+
+
 def local_hour(seconds: Column) -> Column:
     """The hour of a local clock, 0 to 23."""
     return F.floor(F.pmod(seconds, F.lit(DAY_S)) / HOUR_S).cast("int")

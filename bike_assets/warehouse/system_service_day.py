@@ -9,7 +9,7 @@ from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.messages import Outcome
 from bike_assets.model.warehouse import SYSTEM_SERVICE_DAY
 from bike_assets.warehouse.polls import is_good
-from bike_assets.warehouse.shape import DAY_S, shaped
+from bike_assets.warehouse.shape import midnight_s, shaped
 
 _GAP_MS = MAX_GAP // timedelta(milliseconds=1)
 _DAY = timedelta(days=1)
@@ -67,11 +67,7 @@ def _latest(fetches: DataFrame) -> DataFrame:
 
 def _local_dates(systems: DataFrame, first: date, last: date) -> DataFrame:
     """Every system's dates with their first instant and the first of the next, in ms."""
-    start, end = (
-        F.unix_seconds(F.to_utc_timestamp(
-            F.timestamp_seconds((F.unix_date("local_date") + more) * DAY_S), F.col("timezone"))) * 1000
-        for more in (0, 1)
-    )  # fmt: skip
+    start, end = (midnight_s("local_date", "timezone", later) * 1000 for later in (0, 1))
     dates = F.explode(F.sequence(F.lit(first), F.lit(last))).alias("local_date")
     return (
         systems.select("system_id", "timezone", dates)

@@ -44,12 +44,12 @@ def _drained(context: dg.AssetExecutionContext, bike: Bike, lake: Lake) -> Itera
     # What is not cut into days, as the live minutes, is shown of the last two.
     days = days_of(context.run) or (lake.today() - timedelta(days=1), lake.today())
     done = bike.run("drain")
-    for key in sorted(context.selected_asset_keys):
-        table = _TABLES[key]
-        with lake.duckdb() as con:
+    with lake.duckdb() as con:
+        for key in sorted(context.selected_asset_keys):
+            table = _TABLES[key]
             rows = con.table(table.name).count("*").fetchall()[0][0]
             figures = {**shown(con, lake, table, days), **lag_s(con, table, days)}
-        yield dg.MaterializeResult(
-            asset_key=key,
-            metadata={"dagster/row_count": rows, "drained_by": done["by"], "drain_s": done["seconds"], **figures},
-        )
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata={"dagster/row_count": rows, "drained_by": done["by"], "drain_s": done["seconds"], **figures},
+            )

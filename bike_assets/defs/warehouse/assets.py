@@ -1,6 +1,7 @@
 """The tables of the warehouse: dimensions whole, facts by day."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -52,12 +53,14 @@ def _whole(table: Table) -> dg.AssetDep:
     return dg.AssetDep(list(table.path))
 
 
-def _bring_up_dimensions(context: dg.AssetExecutionContext, lake: Lake, session: "SparkSession") -> None:
+def _bring_up_dimensions(
+    context: dg.AssetExecutionContext, lake: Lake, session: "SparkSession", days: tuple[date, date] | None
+) -> None:
     """Build the dimensions that this run does not: later rows may tell of new stations, systems and dates."""
     in_run = context.run.asset_selection
     for table in DIMENSIONS:
         if in_run is not None and dg.AssetKey(list(table.path)) not in in_run:
-            lake.build(session, table, days_of(context.run))
+            lake.build(session, table, days)
 
 
 def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
@@ -71,10 +74,10 @@ def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run() if table.partitioned_by else None,
     )
     def build_table(context: dg.AssetExecutionContext, lake: Lake, spark: Spark) -> dg.MaterializeResult[None]:
-        days = days_of(context.run)
+        days, session = days_of(context.run), spark.session()
         if table is FACT_STATION_HOUR:
-            _bring_up_dimensions(context, lake, spark.session())
-        rows = lake.build(spark.session(), table, days)
+            _bring_up_dimensions(context, lake, session, days)
+        rows = lake.build(session, table, days)
         if not rows:
             context.log.info("No row: nothing was recorded of %s.", table.name if days is None else days)
         with lake.duckdb() as con:
