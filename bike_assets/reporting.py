@@ -1,5 +1,6 @@
 """Reports of the services to Dagster, over its webserver's REST endpoints: no run, 0.02 s each."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -12,6 +13,9 @@ import structlog
 log = structlog.get_logger()
 
 REPORT_S = 60.0
+SILENT_REPORT_S = 600.0
+"""How often is told of an asset to which nothing came while others of its layer went on: it is up to date too."""
+
 RETRY_S = 5.0
 ANSWER_S = 10.0
 KEPT_REPORTS = 1_000
@@ -86,8 +90,8 @@ class Reporter:
         return True
 
 
-class Grown(NamedTuple):
-    """An asset that grew: its key, and by how many rows or messages since the report before."""
+class Progress(NamedTuple):
+    """How far an asset is: its key, its rows or messages, and how many of them came since the report before."""
 
     key: tuple[str, ...]
     by: int
@@ -95,7 +99,7 @@ class Grown(NamedTuple):
 
 
 class Reported:
-    """A heartbeat that also reports what grew: each asset at once the first time, then once in REPORT_S.
+    """A heartbeat that also reports how far each asset is: at once the first time, then once in REPORT_S.
 
     The details of the heartbeat carry `rows`: how many each asset has got since the service's start.
     """
@@ -105,17 +109,17 @@ class Reported:
         self._reporter = reporter
         self._unit = unit
         self._told: dict[str, int] = {}
-        self._next: dict[str, float] = {}
+        self._told_at: dict[str, float] = {}
         reporter.start()
 
     def __call__(self, details: Mapping[str, Any]) -> None:
         self._beat(details)
         now = time.monotonic()
-        for each in grown(self._told, details["rows"]):
+        for each in progress(self._told, details["rows"]):
             key = "/".join(each.key)
-            if now < self._next.get(key, now):
+            if now - self._told_at.get(key, -math.inf) < (REPORT_S if each.by else SILENT_REPORT_S):
                 continue
-            self._next[key] = now + REPORT_S
+            self._told_at[key] = now
             self._told[key] = each.total
             metadata = {self._unit: each.by, f"{self._unit}_since_start": each.total}
             # The tables of events are materialised a day at a time, when the day closes.
@@ -123,9 +127,8 @@ class Reported:
             tell(each.key, metadata, f"{each.by} {self._unit} since the last report")
 
 
-def grown(told: Mapping[str, int], rows: Mapping[str, int]) -> Iterator[Grown]:
-    """The assets that have more rows than was told of them."""
-    for key, total in sorted(rows.items()):
-        by = total - told.get(key, 0)
-        if by > 0:
-            yield Grown(tuple(key.split("/")), by, total)
+def progress(told: Mapping[str, int], rows: Mapping[str, int]) -> Iterator[Progress]:
+    """The assets of each layer that got something since it was told of: those that grew, and the silent ones."""
+    found = [Progress(tuple(key.split("/")), max(total - told.get(key, 0), 0), total) for key, total in rows.items()]
+    moving = {each.key[0] for each in found if each.by}
+    return (each for each in sorted(found) if each.key[0] in moving)

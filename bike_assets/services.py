@@ -175,8 +175,8 @@ def run_page(settings: Settings) -> None:
     """Serve the live page until told to stop."""
     from bike_assets.dashboard.app import run_page as run
 
-    beat = heartbeat(settings.run, PAGE)
-    run(settings.host, settings.page_port, settings.bootstrap_servers, settings.dagster_ui, lambda: beat({}))
+    beat = Reported(heartbeat(settings.run, PAGE), Reporter(settings.dagster_ui), "messages")
+    run(settings.host, settings.page_port, settings.bootstrap_servers, settings.dagster_ui, beat)
 
 
 def run_simulator(settings: Settings, seed: int) -> None:

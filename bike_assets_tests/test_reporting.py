@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from bike_assets import reporting
 from bike_assets.local.ports import free_ports
-from bike_assets.reporting import Grown, Reported, Reporter, grown
+from bike_assets.reporting import Progress, Reported, Reporter, progress
 from bike_assets_tests.waiting import wait_until
 
 
@@ -131,13 +131,31 @@ def test_reporting_to_nobody_returns_at_once_and_keeps_only_the_newest(
     assert webserver.paths == ["b", "c"]
 
 
-def test_only_what_grew_is_told_with_by_how_much() -> None:
-    found = grown({"events/polls": 3, "live/system_minute": 7}, {"live/system_minute": 7, "events/polls": 5, "raw": 1})
-    assert list(found) == [Grown(("events", "polls"), 2, 5), Grown(("raw",), 1, 1)]
+def test_what_is_told_is_by_how_much_each_asset_of_a_moving_layer_grew() -> None:
+    rows = {"topics/polls": 5, "topics/rejections": 0, "live/system_minute": 7, "raw": 1}
+    assert list(progress({"topics/polls": 3, "live/system_minute": 7}, rows)) == [
+        Progress(("raw",), 1, 1), Progress(("topics", "polls"), 2, 5), Progress(("topics", "rejections"), 0, 0)]
 
 
 def test_a_service_that_started_anew_tells_nothing_until_it_is_past_what_was_told() -> None:
-    assert list(grown({"events/polls": 3}, {"events/polls": 2})) == []
+    assert list(progress({"events/polls": 3}, {"events/polls": 2})) == []
+
+
+def test_of_a_silent_asset_is_told_each_ten_minutes_while_its_layer_goes_on(
+    port: int, webserver: Webserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    beat = Reported(lambda _: None, Reporter(f"http://127.0.0.1:{port}"), "messages")
+    for minute, polls in enumerate([1, *range(2, 11), 10, 12]):
+        now[0] = 60.0 * minute
+        beat({"rows": {"topics/polls": polls, "topics/rejections": 0}})
+    monkeypatch.undo()
+    wait_until(lambda: len(webserver.taken) == 13)
+    silent = [report["metadata"]["messages"] for path, report in webserver.taken if path.endswith("rejections")]
+    # At the tenth minute nothing came to any topic: nobody knows then that the silent one is up to date.
+    assert silent == [0, 0]
+    assert webserver.paths[-1] == "topics/rejections"
 
 
 def test_every_heartbeat_beats_and_only_some_report(

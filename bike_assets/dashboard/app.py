@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import html
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ _HEADERS = [
     (b"referrer-policy", b"no-referrer"),
 ]
 
-Heartbeat = Callable[[], None]
+Heartbeat = Callable[[Mapping[str, Any]], None]
 
 
 def create_app(bootstrap_servers: str, dagster_url: str) -> FastAPI:
@@ -49,7 +49,7 @@ def create_app(bootstrap_servers: str, dagster_url: str) -> FastAPI:
     return create_page(KafkaFeed(bootstrap_servers), dagster_url)
 
 
-def create_page(feed: Feed, dagster_url: str, heartbeat: Heartbeat = lambda: None) -> FastAPI:
+def create_page(feed: Feed, dagster_url: str, heartbeat: Heartbeat = lambda _: None) -> FastAPI:
     """The page over any feed; `app.state.broadcaster` and `app.state.follower` are its two halves."""
     follower = Follower(feed)
     broadcaster = Broadcaster(follower)
@@ -59,7 +59,7 @@ def create_page(feed: Feed, dagster_url: str, heartbeat: Heartbeat = lambda: Non
         loop = asyncio.get_running_loop()
         follower.start(lambda: _call_in(loop, broadcaster.wake))
         sending = asyncio.create_task(broadcaster.run())
-        beating = asyncio.create_task(_beat(lambda: follower.is_alive and not sending.done(), heartbeat))
+        beating = asyncio.create_task(_beat(follower, sending, heartbeat))
         try:
             yield
         finally:
@@ -141,10 +141,10 @@ def _call_in(loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
     loop.call_soon_threadsafe(wake)
 
 
-async def _beat(is_well: Callable[[], bool], heartbeat: Heartbeat) -> None:
+async def _beat(follower: Follower, sending: asyncio.Task[None], heartbeat: Heartbeat) -> None:
     while True:
-        if is_well():
-            heartbeat()
+        if follower.is_alive and not sending.done():
+            heartbeat({"rows": {"serving/page": follower.messages}})
         await asyncio.sleep(HEARTBEAT_S)
 
 

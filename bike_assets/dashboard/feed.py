@@ -78,6 +78,7 @@ class Follower:
     Each time the feed is opened, the state is built anew from the first message and shown once it has
     caught up: the state from before stays on screen meanwhile, and nothing goes back in time.
     `generation` counts these new beginnings; a viewer of an older one needs a snapshot, not changes.
+    `messages` counts what was read of Kafka since the start.
     """
 
     def __init__(self, feed: Feed) -> None:
@@ -93,6 +94,7 @@ class Follower:
         self._last_message_at: datetime | None = None
         self._turned_at = time.monotonic()
         self.generation = 0
+        self.messages = 0
 
     def start(self, on_change: Callable[[], None]) -> None:
         """Begin; `on_change` is called from the thread whenever there is something to send."""
@@ -161,6 +163,7 @@ class Follower:
                     fresh.apply(message)
                 if self._feed.is_caught_up:
                     self._show(fresh)
+            self.messages += len(written)
             if written:
                 self._last_message_at = max(self._last_message_at or _LONG_AGO, *(at for _, at in written))
                 self._on_change()

@@ -4,7 +4,7 @@ import heapq
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from bike_assets.ingest.routing import expected_parts
 from bike_assets.model.answers import Answer
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.messages import Poll
-from bike_assets.model.topics import partition_of
+from bike_assets.model.topics import TOPICS, partition_of
 
 log = structlog.get_logger()
 
@@ -64,7 +64,7 @@ class Poller:
         self._good_at: dict[str, datetime] = {}
         self._plan: list[_Due] = []
         self._wake = threading.Condition()
-        self._waiting: dict[str, Future[list[Poll]]] = {}
+        self._waiting: defaultdict[str, deque[Future[list[Poll]]]] = defaultdict(deque)
 
     def run(self, stop: threading.Event) -> None:
         """Poll until `stop`, or until a lane ended: its error is raised."""
@@ -87,14 +87,15 @@ class Poller:
         """Ask a system's source at once and wait for the commit. Raises KeyError, TimeoutError."""
         asker = self._asker_of[system_id]
         future: Future[list[Poll]] = Future()
-        self._waiting[system_id] = future
+        self._waiting[system_id].append(future)
         self._schedule(asker, 0.0)
         return future.result(timeout_s)
 
     def report(self) -> dict[str, Any]:
         """What the heartbeat says."""
         lanes = [lane.report() for lane in self._lanes]
-        rows = Counter({"raw/answers": self._answers})
+        rows = Counter({f"topics/{topic.name}": 0 for topic in TOPICS})
+        rows["raw/answers"] = self._answers
         for lane in lanes:
             rows.update({f"topics/{topic}": count for topic, count in lane["written"].items()})
         return {
@@ -176,7 +177,6 @@ class Poller:
             if asker := self._asker_of.get(poll.system_id):
                 asker.committed(answer, poll)
         for system_id, polls in by_system.items():
-            is_answered = any(poll.feed == "station_status" for poll in polls)
-            waiting = self._waiting.pop(system_id, None) if is_answered else None
-            if waiting is not None and not waiting.done():
-                waiting.set_result(polls)
+            waiting = self._waiting[system_id]
+            while waiting and any(poll.feed == "station_status" for poll in polls):
+                waiting.popleft().set_result(polls)

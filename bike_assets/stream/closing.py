@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bike_assets.lake.tables import rows_by_day
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import EVENTS_TABLES
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_TABLES
 from bike_assets.stream.offsets import Offsets, lag
 
 CLOSES_AFTER = timedelta(minutes=30)
@@ -43,11 +43,16 @@ def closes_at(day: date) -> datetime:
 def closed(
     rows: Mapping[str, Mapping[date | None, int]], told: Mapping[str, Mapping[str, int]], caught_up_at: datetime
 ) -> Iterable[Closed]:
-    """The days that could be closed at `caught_up_at`, and have other rows than was told of them."""
+    """The days that could be closed at `caught_up_at`, and have other rows than was told of them.
+
+    In a day that has polls, a table without a row is as complete as the others.
+    """
+    polled = rows[EVENTS_POLLS.name].keys()
     for table in EVENTS_TABLES:
-        for day, count in rows[table.name].items():
-            is_over = day is not None and closes_at(day) <= caught_up_at
-            if day is not None and is_over and told.get(table.name, {}).get(day.isoformat()) != count:
+        of_table = rows[table.name]
+        for day in sorted(filter(None, polled | of_table.keys())):
+            count = of_table.get(day, 0)
+            if closes_at(day) <= caught_up_at and told.get(table.name, {}).get(day.isoformat()) != count:
                 yield Closed(table, day, count)
 
 

@@ -46,7 +46,8 @@ def station_quality(
 
 def _told(status: DataFrame, systems: DataFrame, stations: DataFrame, first: date, last: date) -> DataFrame:
     """What a station told in a local day, a row for each of its descriptions that held in it: how often it changed,
-    the most bikes and docks together, and how old its own report was at its last open reading (s)."""
+    the most bikes and docks together, its last open reading that knew of a report of its own, and the newest of those
+    reports: a keyframe of a 304 knows only the report of the last change."""
     dates = F.broadcast(system_hours(systems, first - _DAY, last + _DAY).drop("local_hour"))
     rows = (
         status.where(F.col("utc_date").between(first - _DAY, last + _DAY))
@@ -55,13 +56,12 @@ def _told(status: DataFrame, systems: DataFrame, stations: DataFrame, first: dat
         .where(F.col("local_date").between(first, last))
     )
     is_change = (F.col("kind") == EventKind.CHANGE.value) & F.col("state_before").isNotNull()
-    age_s = F.unix_seconds("observed_at") - F.unix_seconds("reported_at")
     is_report = is_open("state") & F.col("reported_at").isNotNull()
     return with_station_keys(rows, stations, "observed_at").groupBy(*_STATION_DAY, "station_key").agg(
         F.count_if(is_change).alias("changes"),
         F.max(F.col("bikes_available") + F.col("docks_available")).alias("places"),
-        F.max_by(age_s, F.when(is_report, F.col("observed_at"))).alias("age_s"),
-        F.max(F.when(is_report, F.col("observed_at"))).alias("aged_at"),
+        F.max(F.when(is_report, F.col("observed_at"))).alias("seen_at"),
+        F.max(F.when(is_report, F.col("reported_at"))).alias("reported_at"),
     )  # fmt: skip
 
 
@@ -106,9 +106,10 @@ def _impossible_counts(told: DataFrame, stations: DataFrame) -> DataFrame:
 
 
 def _stale_reports(told: DataFrame) -> DataFrame:
-    last = told.groupBy(*_STATION_DAY).agg(F.max_by("age_s", "aged_at").alias("age_s"))
+    age_s = F.unix_seconds(F.max("seen_at")) - F.unix_seconds(F.max("reported_at"))
+    aged = told.groupBy(*_STATION_DAY).agg(age_s.alias("age_s"))
     return _finding(
-        last.where(F.col("age_s") > STALE_REPORT.total_seconds()), "stale_report",
+        aged.where(F.col("age_s") > STALE_REPORT.total_seconds()), "stale_report",
         "Its own last report was %.1f h old.", F.col("age_s") / HOUR_S,
     )  # fmt: skip
 

@@ -27,7 +27,7 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serve(feed: Feed, heartbeat: Heartbeat = lambda: None) -> Iterator[Served]:
+def serve(feed: Feed, heartbeat: Heartbeat = lambda _: None) -> Iterator[Served]:
     """Run the page over a feed until the block ends."""
     app = create_page(feed, DAGSTER, heartbeat)
     listener = socket.create_server(("127.0.0.1", 0))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -104,6 +105,13 @@ def test_a_system_is_polled_at_once_when_asked(kafka: StandInKafka, tmp_path: Pa
         assert len(statuses(kafka)) == 2
         with pytest.raises(KeyError):
             running.poller.poll_now("village", WAIT_S)
+
+
+def test_all_who_ask_for_a_system_at_the_same_time_get_its_polls(kafka: StandInKafka, tmp_path: Path) -> None:
+    with polling(kafka, tmp_path, 3600) as running, ThreadPoolExecutor(3) as asking:
+        running.wait_until(lambda: len(statuses(kafka)) == 1)
+        asked = [asking.submit(running.poller.poll_now, "town", WAIT_S) for _ in range(3)]
+        assert all([poll.feed for poll in each.result()] == ["station_status"] for each in asked)
 
 
 def test_a_full_lane_holds_its_systems_back_until_the_broker_is_there_again(

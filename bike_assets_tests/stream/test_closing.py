@@ -19,7 +19,8 @@ def found(rows: Mapping[date, int], told: dict[str, int], at: datetime) -> list[
     """What is closed of `events.polls`, which has these rows."""
     every: dict[str, dict[date | None, int]] = {table.name: {} for table in EVENTS_TABLES}
     every[EVENTS_POLLS.name].update(rows.items())
-    return [(each.day, each.rows) for each in closed(every, {EVENTS_POLLS.name: told}, at)]
+    told_of = {EVENTS_POLLS.name: told}
+    return [(each.day, each.rows) for each in closed(every, told_of, at) if each.table is EVENTS_POLLS]
 
 
 def test_a_day_closes_half_an_hour_after_its_end() -> None:
@@ -28,20 +29,28 @@ def test_a_day_closes_half_an_hour_after_its_end() -> None:
     assert found({DAY: 3}, {}, CLOSES) == [(DAY, 3)]
 
 
+def test_a_table_without_a_row_closes_with_the_polls_of_its_day() -> None:
+    rows: dict[str, dict[date | None, int]] = {table.name: {} for table in EVENTS_TABLES}
+    rows[EVENTS_POLLS.name][DAY] = 3
+    assert {each.table.name: each.rows for each in closed(rows, {}, CLOSES)} == {
+        table.name: 3 if table is EVENTS_POLLS else 0 for table in EVENTS_TABLES}  # fmt: skip
+
+
 @pytest.mark.parametrize(("rows", "expected"), [(3, []), (4, [(DAY, 4)]), (2, [(DAY, 2)])])
 def test_a_day_is_told_again_only_where_it_has_other_rows(rows: int, expected: list[tuple[date, int]]) -> None:
     assert found({DAY: rows}, {DAY.isoformat(): 3}, CLOSES) == expected
 
 
 class Told:
-    """Somebody who is told, and hears at once or not at all."""
+    """Somebody who is told of the polls, and hears at once or not at all."""
 
     def __init__(self) -> None:
         self.days: list[Closed] = []
         self.is_deaf = False
 
     def __call__(self, each: Closed, heard: Callable[[], None]) -> None:
-        self.days.append(each)
+        if each.table is EVENTS_POLLS:
+            self.days.append(each)
         if not self.is_deaf:
             heard()
 

@@ -64,6 +64,9 @@ def found(spark: SparkSession) -> Findings:
     station("old report", event("old report", 3, reported_at=MIDNIGHT - 30 * HOUR))
     station("new report since", event("new report since", 3, reported_at=MIDNIGHT - 30 * HOUR),
             event("new report since", 4))  # fmt: skip
+    # As a keyframe of a 304: by it, the last report would be that of the last change.
+    station("told before a 304", event("told before a 304", 3),
+            event("told before a 304", 4, kind="keyframe", reported_at=MIDNIGHT - 30 * HOUR))  # fmt: skip
     station("old report while closed", event("old report while closed", 3, state="closed",
                                              reported_at=MIDNIGHT - 30 * HOUR))  # fmt: skip
     station("jumped", descriptions=(described("jumped", -50), described("jumped", 12, 600)))
