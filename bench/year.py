@@ -61,7 +61,7 @@ def run(days: int = DAYS) -> None:
 def _measured(spark: SparkSession, template: Path, lake: Path, days: int) -> dict[str, float]:
     """A lake of so many days and one more: the days built in one run; then the last day again and a query, medians."""
     last = DAY + (days - 1) * ONE
-    events = _write_days(template, lake, days + 1)
+    events = write_days(template, lake, DAY, days + 1)
     say(f"year: {days} days, {events:,} events")
     whole = spent(lambda: _build(spark, lake, DAY, last))
     more = _median([spent(lambda: _build(spark, lake, last + ONE, last + ONE)) for _ in range(REPEATS)])
@@ -83,9 +83,9 @@ def _median(costs: list[Spent]) -> float:
     return sorted(each.wall_s for each in costs)[len(costs) // 2]
 
 
-def _write_days(template: Path, lake: Path, days: int) -> int:
-    """The template's day so many times, each as far later as its number says, as they lie once compacted; a day
-    before them, and of polls also one after. How many events the days have."""
+def write_days(template: Path, lake: Path, first: date, days: int) -> int:
+    """The template's day so many times from `first` on, as days lie once compacted; a day before them, and of polls
+    also one after. How many events the days have."""
     for table in EVENTS_TABLES:
         ensure_table(lake, table)
     write_deltalake(
@@ -97,14 +97,14 @@ def _write_days(template: Path, lake: Path, days: int) -> int:
     for table in (EVENTS_STATION_STATUS, EVENTS_POLLS):
         rows = read_rows(open_table(template, table), table, (DAY, DAY))
         events += days * len(rows) if table is EVENTS_STATION_STATUS else 0
-        for later in _later(rows, table, days):
+        for later in _later(rows, table, (first - DAY).days, days):
             write_deltalake(str(table_path(lake, table)), later, mode="append")
     return events
 
 
-def _later(rows: pa.Table, table: Table, days: int) -> Iterator[pa.Table]:
+def _later(rows: pa.Table, table: Table, first: int, days: int) -> Iterator[pa.Table]:
     for number in range(-1, days + (table is EVENTS_POLLS)):
-        columns = [_moved(rows[field.name], field.type, number) for field in arrow_schema(table)]
+        columns = [_moved(rows[field.name], field.type, first + number) for field in arrow_schema(table)]
         yield pa.table(columns, schema=arrow_schema(table))
 
 

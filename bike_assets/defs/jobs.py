@@ -7,6 +7,7 @@ import dagster as dg
 
 from bike_assets.defs.ingestion.assets import ANSWERS
 from bike_assets.defs.maintenance.assets import GROUP as MAINTENANCE
+from bike_assets.defs.pools import DRAIN
 from bike_assets.defs.rebuild import rebuild_table
 from bike_assets.defs.resources import Bike
 from bike_assets.defs.serving.assets import files
@@ -21,7 +22,7 @@ poll = dg.define_asset_job(
 )
 
 
-@dg.op
+@dg.op(pool=DRAIN)
 def drain_topics(context: dg.OpExecutionContext, bike: Bike) -> None:
     """All that the topics hold now brought into the tables: by the resident stream, or by a query of its own."""
     context.add_output_metadata(bike.run("drain"))

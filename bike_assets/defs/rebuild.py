@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from bike_assets.defs.partitions import each_of, range_of
+from bike_assets.defs.pools import WAREHOUSE
 from bike_assets.defs.resources import Bike, Lake, Spark
 from bike_assets.defs.shown import shown
 from bike_assets.model.errors import WrongDay
@@ -31,7 +32,7 @@ class RebuildConfig(dg.Config):
     last_day: str | None = Field(None, description="Included; without it, the first is the only one.")
 
 
-@dg.op
+@dg.op(pool=WAREHOUSE)
 def rebuild_table(
     context: dg.OpExecutionContext, config: RebuildConfig, bike: Bike, lake: Lake, spark: Spark
 ) -> None:

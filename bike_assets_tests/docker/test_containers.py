@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,9 +20,12 @@ import pytest
 import requests
 
 from bike_assets.local.ports import free_ports
+from bike_assets.model.warehouse import FACT_STATION_HOUR
+from bike_assets_tests.browser import chromium
 from bike_assets_tests.conftest import CHECKOUT, HOME
 from bike_assets_tests.docker.compose import DOCKER, ours
 from bike_assets_tests.journeys.apis import GOOD, apis
+from bike_assets_tests.journeys.control_room import double_a_row, room
 from bike_assets_tests.journeys.homes import end, wait_until
 from bike_assets_tests.postgres import Postgres
 
@@ -35,13 +37,6 @@ kind = "jcdecaux"
 version = 1
 contract = "x"
 """
-_LAUNCH = """
-mutation ($job: String!, $tags: [ExecutionTag!]!) {
-  launchRun(executionParams: {
-    selector: {repositoryLocationName: "bike_assets.definitions", repositoryName: "__repository__", jobName: $job},
-    runConfigData: {}, executionMetadata: {tags: $tags}}) {
-    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-_STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
 
 @pytest.fixture(scope="module")
@@ -175,21 +170,14 @@ def test_every_service_becomes_healthy(up: Containers) -> None:
     assert {name for name in up.running if not up.is_healthy(name)} == set()
 
 
-def run_to_the_end(up: Containers, job: str, **tags: str) -> str:
-    """Launch a run in the UI's way; its last status."""
-    launched = up.ask(_LAUNCH, job=job, tags=[{"key": f"dagster/{key}", "value": tag} for key, tag in tags.items()])
-    assert launched["launchRun"]["__typename"] == "LaunchRunSuccess", launched
-    run = launched["launchRun"]["run"]["runId"]
-    ends = time.monotonic() + HEALTHY_S
-    while (status := up.ask(_STATUS, id=run)["runOrError"]["status"]) not in {"SUCCESS", "FAILURE", "CANCELED"}:
-        assert time.monotonic() < ends, status
-        time.sleep(0.5)
-    return str(status)
-
-
-def test_a_day_is_built_by_a_run_whose_record_is_in_postgres(up: Containers, database: Postgres) -> None:
-    assert run_to_the_end(up, "build_days", partition=f"{datetime.now(UTC):%Y-%m-%d}") == "SUCCESS"
-    assert database.psql("SELECT status FROM runs") == "SUCCESS"
+def test_a_day_is_closed_in_the_ui_by_a_run_whose_record_is_in_postgres(up: Containers, database: Postgres) -> None:
+    with chromium(draws_map=False) as browser, room(browser, up.url("3000")) as operator:
+        assert operator.close_day(datetime.now(UTC).date()) == "Success"
+        operator.expect_built(FACT_STATION_HOUR, days=1)
+        assert operator.check(FACT_STATION_HOUR, "keys_are_unique") == "Passed"
+        double_a_row(up.root / "home" / "lake", FACT_STATION_HOUR)
+        assert operator.check(FACT_STATION_HOUR, "keys_are_unique") == "Failed"
+    assert set(database.psql("SELECT status FROM runs").split()) == {"SUCCESS"}
     assert int(database.psql("SELECT count(*) FROM event_logs")) > 0
 
 

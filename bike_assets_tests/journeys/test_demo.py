@@ -15,8 +15,9 @@ import requests
 from playwright.sync_api import Browser, Page
 
 from bike_assets.model.tables import TABLES
-from bike_assets.model.warehouse import WAREHOUSE_TABLES
+from bike_assets.model.warehouse import FACT_STATION_HOUR
 from bike_assets_tests.browser import chromium
+from bike_assets_tests.journeys.control_room import double_a_row, room
 from bike_assets_tests.journeys.homes import Home, end, is_one_sentence, wait_until
 from bike_assets_tests.journeys.test_replay import REAL, WARNINGS
 
@@ -27,7 +28,7 @@ SHOWN_S = 180
 ASSETS = "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp } } }"
 LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status startTime endTime } } }"
 CHECKS = "{ assetNodes { assetKey { path } assetChecksOrError { ... on AssetChecks { checks { name } } } } }"
 LAST_CHECK = """query($asset: AssetKeyInput!, $check: String!) {
     assetCheckExecutions(assetKey: $asset, checkName: $check, limit: 1) { evaluation { success } } }"""
@@ -59,23 +60,28 @@ class Demo:
     def materialise(self, *keys: str) -> str:
         """Launch a run of today of these assets with their checks, as the button in the UI does; its status at its end.
         """
-        location, repository = "bike_assets.definitions", "__repository__"
-        params = {
-            "selector": {"repositoryLocationName": location, "repositoryName": repository,
-                         "pipelineName": "__ASSET_JOB", "assetSelection": [{"path": key.split("/")} for key in keys]},
-            "runConfigData": "{}",
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": f"{datetime.now(UTC):%Y-%m-%d}"}]},
-            "mode": "default",
-        }  # fmt: skip
+        assets = [{"path": key.split("/")} for key in keys]
+        run_id = self.launch("__ASSET_JOB", assetSelection=assets, today=f"{datetime.now(UTC):%Y-%m-%d}")
+        return str(self.ended(run_id)["status"])
+
+    def launch(self, job: str, today: str | None = None, **selection: Any) -> str:
+        """Launch a run, of today where it is one of days; its id."""
+        selector = {"repositoryLocationName": "bike_assets.definitions", "repositoryName": "__repository__",
+                    "pipelineName": job, **selection}  # fmt: skip
+        tags = [{"key": "dagster/partition", "value": today}] if today else []
+        params = {"selector": selector, "runConfigData": "{}", "executionMetadata": {"tags": tags}, "mode": "default"}
         launched = self.graphql(LAUNCH, params=params)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
-        run_id = launched["run"]["runId"]
-        done = {"SUCCESS", "FAILURE", "CANCELED"}
-        wait_until(lambda: self._status(run_id) in done, 240, f"a run of {keys} ends", every_s=0.5)
-        return self._status(run_id)
+        return str(launched["run"]["runId"])
 
-    def _status(self, run_id: str) -> str:
-        return str(self.graphql(RUN, id=run_id)["runOrError"]["status"])
+    def ended(self, run_id: str) -> dict[str, Any]:
+        """A run at its end: its status, and when it began and ended."""
+        wait_until(lambda: self._run(run_id)["endTime"] is not None, 240, f"run {run_id} ends", every_s=0.5)
+        return self._run(run_id)
+
+    def _run(self, run_id: str) -> dict[str, Any]:
+        run: dict[str, Any] = self.graphql(RUN, id=run_id)["runOrError"]
+        return run
 
     def checks(self) -> dict[str, bool | None]:
         """Every asset check: whether it passed when it last ran, None where it never ran."""
@@ -194,6 +200,13 @@ def test_a_drain_is_done_by_the_resident_stream(up: Demo) -> None:
     assert up.home.rows(f"FROM events.polls WHERE request_id = '{poll['request_id']}'") != []
 
 
+def test_of_two_drains_from_the_ui_the_second_waits_for_the_first(up: Demo) -> None:
+    first, second = sorted((up.ended(run) for run in [up.launch("drain"), up.launch("drain")]),
+                           key=lambda run: run["startTime"])  # fmt: skip
+    assert (first["status"], second["status"]) == ("SUCCESS", "SUCCESS")
+    assert second["startTime"] >= first["endTime"]
+
+
 def test_a_replay_is_refused_in_a_sentence_while_the_poller_is_up(up: Demo) -> None:
     refused = up.home.bike("replay", REAL[0])
     assert refused.returncode == 1
@@ -209,13 +222,22 @@ def test_assets_can_be_materialised_by_hand_and_every_check_passes(up: Demo) -> 
     assert {name for name, passed in checks.items() if not passed} == set()
 
 
-def test_a_day_of_the_warehouse_is_built_by_the_resident_driver(up: Demo) -> None:
-    assert up.materialise(*("/".join(table.path) for table in WAREHOUSE_TABLES)) == "SUCCESS"
+def test_a_day_is_closed_in_the_ui_by_the_resident_driver(up: Demo, browser: Browser) -> None:
+    with room(browser, up.home.url("DAGSTER_PORT")) as operator:
+        assert operator.close_day(datetime.now(UTC).date()) == "Success"
+        operator.expect_built(FACT_STATION_HOUR, days=1)
     assert up.home.rows("FROM warehouse.fact_station_hour WHERE polls > 0 LIMIT 1") != []
     failed = {name.split("/")[-1] for name, passed in up.checks().items() if passed is False}
     assert failed <= WARNINGS, "these only warn"
     drivers = [each for each in up.home.processes() if "org.apache.spark.deploy.SparkSubmit" in each.cmdline()]
     assert len(drivers) == 1, "the stream's, and no other was needed"
+
+
+def test_a_check_that_does_not_hold_is_red_in_the_ui(up: Demo, browser: Browser) -> None:
+    with room(browser, up.home.url("DAGSTER_PORT")) as operator:
+        assert operator.check(FACT_STATION_HOUR, "keys_are_unique") == "Passed"
+        double_a_row(up.home.path / "lake", FACT_STATION_HOUR)
+        assert operator.check(FACT_STATION_HOUR, "keys_are_unique") == "Failed"
 
 
 def test_ctrl_c_ends_every_process(up: Demo) -> None:

@@ -24,6 +24,7 @@ from bike_assets_tests.oracle.events import (
     _instant,
     _ms,
     information_rows,
+    poll_rows,
     polls,
     station_hours,
 )
@@ -268,6 +269,39 @@ def _days(lines: list[Line], timezone_of: Mapping[str, str]) -> list[Row]:
     found = [{**row, "valid_from": FIRST + timedelta(milliseconds=row["valid_from"]),
               "peak_hour": peaks.get((row["system_id"], row["station_id"], row["local_date"]))} for row in days]
     return sorted(found, key=lambda row: (row["system_id"], row["station_id"] or "", row["local_date"]))
+
+
+# ---- system_service_day --------------------------------------------------------------------------------------------
+
+OUTCOMES = ("ok", "not_modified", "stale", "out_of_order", "http_error", "timeout", "too_large", "invalid")
+
+
+def system_service_day(lines: list[Line], timezone_of: Mapping[str, str]) -> list[Row]:
+    """How well each system was seen in each local day in which its stations were asked for."""
+    asked = [row for row in poll_rows(lines) if row["feed"] == "station_status"]
+    days = {(row["system_id"], row["fetched_at"].astimezone(ZoneInfo(timezone_of[row["system_id"]])).date())
+            for row in asked}
+    return [_service_day(system_id, day, timezone_of[system_id], asked) for system_id, day in sorted(days)]
+
+
+def _service_day(system_id: str, day: date, timezone: str, asked: list[Row]) -> Row:
+    start, end = (datetime.combine(each, time(), ZoneInfo(timezone)).astimezone(UTC) for each in (day, _after(day)))
+    own = [row for row in asked if row["system_id"] == system_id]
+    good = [row["fetched_at"] for row in own if row["outcome"] in ("ok", "not_modified")]
+    seen = sum((max(timedelta(), min(b, end) - max(a, start)) for a, b in pairwise(good) if b - a <= MAX_GAP),
+               timedelta())
+    marks = [start, *(at for at in good if start <= at < end), end]
+    outcomes = [row["outcome"] for row in own if start <= row["fetched_at"] < end]
+    return {
+        "system_id": system_id, "local_date": day, "good_share": seen / (end - start),
+        "longest_gap_s": max(b - a for a, b in pairwise(marks)).total_seconds(), "polls": len(outcomes),
+        **{f"polls_{name}": outcomes.count(name) for name in OUTCOMES},
+        "is_complete": any(row["fetched_at"].date() == _after(day) and row["fetched_at"] >= end for row in asked),
+    }
+
+
+def _after(day: date) -> date:
+    return day + timedelta(days=1)
 
 
 @cache

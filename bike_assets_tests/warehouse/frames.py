@@ -15,6 +15,7 @@ from bike_assets.warehouse.dim_station import stations
 from bike_assets.warehouse.station_day import station_days
 from bike_assets.warehouse.station_hour import station_hours
 from bike_assets.warehouse.system_day import system_days
+from bike_assets.warehouse.system_service_day import system_service_days
 from bike_assets_tests.oracle.events import Line, information_rows, poll_rows, station_status_rows
 
 Rows = list[dict[str, Any]]
@@ -48,6 +49,7 @@ class Warehouse:
     hours: DataFrame
     station_days: DataFrame
     system_days: DataFrame
+    service_days: DataFrame
 
 
 def dates_of(rows: Rows) -> tuple[date, date]:
@@ -65,6 +67,9 @@ def warehouse(spark: SparkSession, lines: list[Line], timezone_of: Mapping[str, 
     systems = frame(spark, DIM_SYSTEM, [{"system_id": id_, "timezone": timezone_of[id_]}
                                         for id_ in {poll["system_id"] for poll in polls}])  # fmt: skip
     described = stations(information, status).cache()
-    hours = station_hours(status, frame(spark, EVENTS_POLLS, polls), systems, described, first, last).cache()
-    local = hours, systems, first - timedelta(days=1), last + timedelta(days=1)
-    return Warehouse(described, hours, station_days(*local), system_days(*local))
+    polled = frame(spark, EVENTS_POLLS, polls).cache()
+    hours = station_hours(status, polled, systems, described, first, last).cache()
+    local = systems, first - timedelta(days=1), last + timedelta(days=1)
+    return Warehouse(
+        described, hours, station_days(hours, *local), system_days(hours, *local), system_service_days(polled, *local)
+    )

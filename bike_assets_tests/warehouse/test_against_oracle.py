@@ -39,6 +39,7 @@ def assert_equal(found: Warehouse, lines: list[Line], zones: Mapping[str, str]) 
         (found.hours, oracle.fact_station_hour, ("system_id", "station_id", "hour_start")),
         (found.station_days, oracle.fact_station_day, ("system_id", "station_id", "local_date")),
         (found.system_days, oracle.fact_system_day, ("system_id", "local_date")),
+        (found.service_days, oracle.system_service_day, ("system_id", "local_date")),
     ):
         assert_same([with_valid_from(row, valid_from) for row in rows_of(frame)], expected(lines, zones), grain, lines)
 

@@ -7,6 +7,7 @@ import dagster as dg
 
 from bike_assets.defs.columns import OWNERS
 from bike_assets.defs.links import links
+from bike_assets.defs.pools import WAREHOUSE
 from bike_assets.defs.resources import Lake
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import DESCRIPTIONS, EVENTS_TABLES, TABLES
@@ -40,7 +41,8 @@ def _upkeep(lake: Lake, tables: Iterable[Table], work: Callable[[Table], "Mainta
     )
 
 
-@dg.asset(key=["maintenance", "compaction"], group_name=GROUP, kinds={"deltalake"}, owners=OWNERS, metadata=links())
+@dg.asset(key=["maintenance", "compaction"], group_name=GROUP, kinds={"deltalake"}, owners=OWNERS, metadata=links(),
+          pool=WAREHOUSE)  # fmt: skip
 def compaction(lake: Lake) -> dg.MaterializeResult[None]:
     """The small files of days that are over joined to few, stations side by side. Nothing in the tables changes."""
     from bike_assets.lake.maintenance import compact
@@ -48,7 +50,8 @@ def compaction(lake: Lake) -> dg.MaterializeResult[None]:
     return _upkeep(lake, TABLES, lambda table: compact(lake.directory, table, lake.days_over(table)))
 
 
-@dg.asset(key=["maintenance", "retention"], group_name=GROUP, kinds={"deltalake"}, owners=OWNERS, metadata=links())
+@dg.asset(key=["maintenance", "retention"], group_name=GROUP, kinds={"deltalake"}, owners=OWNERS, metadata=links(),
+          pool=WAREHOUSE)  # fmt: skip
 def retention(lake: Lake) -> dg.MaterializeResult[None]:
     """Events older than the settings' `events_days` removed; where it is not set, all are kept.
 
@@ -70,6 +73,7 @@ def retention(lake: Lake) -> dg.MaterializeResult[None]:
     kinds={"deltalake"},
     owners=OWNERS,
     metadata=links(),
+    pool=WAREHOUSE,
 )
 def vacuum(lake: Lake) -> dg.MaterializeResult[None]:
     """Files that no version of the last week names, and old entries of the tables' logs, removed from the disk."""

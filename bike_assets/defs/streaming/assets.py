@@ -7,6 +7,7 @@ import dagster as dg
 
 from bike_assets.defs.columns import table_spec
 from bike_assets.defs.partitions import DAYS, days_of
+from bike_assets.defs.pools import DRAIN
 from bike_assets.defs.resources import Bike, Lake
 from bike_assets.defs.shown import lag_s, shown
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
@@ -21,6 +22,7 @@ LIVE_DEPS = [list(table.path) for table in (EVENTS_STATION_STATUS, EVENTS_POLLS)
     partitions_def=DAYS,
     backfill_policy=dg.BackfillPolicy.single_run(),
     can_subset=True,
+    pool=DRAIN,
 )
 def events_tables(
     context: dg.AssetExecutionContext, bike: Bike, lake: Lake
@@ -32,7 +34,7 @@ def events_tables(
     yield from _drained(context, bike, lake)
 
 
-@dg.multi_asset(specs=[table_spec(table, GROUP, LIVE_DEPS) for table in LIVE_TABLES], can_subset=True)
+@dg.multi_asset(specs=[table_spec(table, GROUP, LIVE_DEPS) for table in LIVE_TABLES], can_subset=True, pool=DRAIN)
 def live_tables(
     context: dg.AssetExecutionContext, bike: Bike, lake: Lake
 ) -> Iterator[dg.MaterializeResult[None]]:

@@ -8,6 +8,7 @@ import dagster as dg
 
 from bike_assets.defs.columns import table_spec
 from bike_assets.defs.partitions import DAYS, WITH_DAY_BEFORE, WITH_DAYS_AROUND, days_of
+from bike_assets.defs.pools import WAREHOUSE
 from bike_assets.defs.resources import Lake, Spark
 from bike_assets.defs.shown import shown
 from bike_assets.model.schema import Table
@@ -72,6 +73,7 @@ def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
                                        skippable=False)],
         partitions_def=DAYS if table.partitioned_by else None,
         backfill_policy=dg.BackfillPolicy.single_run() if table.partitioned_by else None,
+        pool=WAREHOUSE,
     )
     def build_table(context: dg.AssetExecutionContext, lake: Lake, spark: Spark) -> dg.MaterializeResult[None]:
         days, session = days_of(context.run), spark.session()

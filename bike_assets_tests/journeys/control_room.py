@@ -1,0 +1,73 @@
+"""Dagster's UI in a real browser, as an operator uses it: by the words on its buttons."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import reduce
+from pathlib import Path
+
+from deltalake import DeltaTable, write_deltalake
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from bike_assets.lake.tables import table_path
+from bike_assets.model.schema import Table
+
+RUN_MS = 240_000.0
+SHOWN_MS = 30_000.0
+
+
+@contextmanager
+def room(browser: Browser, url: str) -> Iterator["Room"]:
+    """A tab wide enough for Dagster."""
+    with browser.new_page(viewport={"width": 1400, "height": 900}) as page:
+        page.set_default_timeout(SHOWN_MS)
+        yield Room(page, url)
+
+
+class Room:
+    """What an operator does and sees in the UI at `url`."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self._page = page
+        self._url = url
+
+    def close_day(self, day: date) -> str:
+        """Launch the job close_day for a day; what its run's page says at its end."""
+        page = self._page
+        page.goto(f"{self._url}/locations/bike_assets.definitions/jobs/close_day")
+        page.get_by_role("button", name="Materialize all").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text("Show all partitions").click()
+        days = dialog.get_by_role("textbox")
+        days.fill(day.isoformat())
+        days.press("Enter")
+        dialog.get_by_role("button", name="Launch").click()
+        page.get_by_text("View", exact=True).click()
+        return self._said("Success", "Failure", "Canceled")
+
+    def expect_built(self, table: Table, days: int) -> None:
+        """The table's page shows so many days as materialised, and none as failed."""
+        self._page.goto(f"{self._url}/assets/{'/'.join(table.path)}?view=partitions")
+        for words in (f"Materialized ({days})", "Failed (0)"):
+            expect(self._page.get_by_text(words)).to_be_visible(timeout=SHOWN_MS)
+
+    def check(self, table: Table, check: str) -> str:
+        """Execute a check of a table; how the page then shows it."""
+        page = self._page
+        page.goto(f"{self._url}/assets/{'/'.join(table.path)}?view=checks&checkDetail={check}")
+        page.get_by_text("Execute", exact=True).click()
+        expect(page.get_by_text("Running", exact=True)).to_be_visible(timeout=SHOWN_MS)
+        return self._said("Passed", "Failed")
+
+    def _said(self, *words: str) -> str:
+        """The first of the words that stands on the page as a tag."""
+        first, *others = (self._page.get_by_text(word, exact=True) for word in words)
+        tag = reduce(Locator.or_, others, first).first
+        tag.wait_for(timeout=RUN_MS)
+        return tag.inner_text()
+
+
+def double_a_row(lake: Path, table: Table) -> None:
+    """Append a row that is there already: what no writer of ours does."""
+    path = str(table_path(lake, table))
+    write_deltalake(path, DeltaTable(path).to_pyarrow_table().slice(0, 1), mode="append")
