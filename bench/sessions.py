@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
-from bike_assets.lake.spark import SparkHome, spark_session
+from bike_assets.lake.driver import SparkHome
+from bike_assets.lake.spark import spark_session
 from bike_assets.local.jars import ensure_jars
 from bike_assets.local.java import java_home
 from bike_assets_tests.conftest import HOME

@@ -3,6 +3,7 @@
 import signal
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from bike_assets.logs import set_up_logs
 from bike_assets.model.errors import BikeAssetsError, SomethingMissing
+from bike_assets.model.messages import GOOD
 from bike_assets.settings import Settings, load_settings, unknown_variables
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 services_app = typer.Typer(help="One service in the foreground, until Ctrl-C.", no_args_is_help=True)
 app.add_typer(services_app, name="run")
@@ -90,7 +93,7 @@ def setup(as_json: AsJson = False) -> None:
     if as_json:
         _print_json({"java_home": java(settings), "spark_jars": found.spark, "kafka_jars": found.kafka})
         return
-    out.print("Ready: [bold]bike up --demo[/] starts the demo.")
+    out.print("Java and the jars are there.")
 
 
 @app.command()
@@ -184,6 +187,8 @@ def config(as_json: AsJson = False) -> None:
 def poll(systems: Annotated[list[str], typer.Argument(help="Their system_ids.")], as_json: AsJson = False) -> None:
     """Ask systems now and commit what they say, by the running poller or without one.
 
+    Exit status 1 where no answer was good; with `--json` the answers tell.
+
     Example: `bike poll oslobysykkel`.
     """
     from bike_assets.local.work import poll_once
@@ -195,6 +200,8 @@ def poll(systems: Annotated[list[str], typer.Argument(help="Their system_ids.")]
     for each in polls:
         said = each["error"] or f"{each['rows_accepted']} rows, {each['events']} events"
         out.print(f"{each['system_id']} {each['feed']}: {each['outcome']}, {escape(said)}")
+    if not any(each["outcome"] in GOOD for each in polls):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -206,7 +213,9 @@ def record(
 ) -> None:
     """Keep what systems answer in a file that `bike replay` reads; needs no Kafka, and no key is in it.
 
-    Ctrl-C ends it earlier. Example: `bike record oslobysykkel --to monday.jsonl.xz --for 10m`.
+    Ctrl-C ends it earlier. Exit status 1 where nothing was answered.
+
+    Example: `bike record oslobysykkel --to monday.jsonl.xz --for 10m`.
     """
     from bike_assets.local.recording import record_systems
 
@@ -215,6 +224,8 @@ def record(
         _print_json(done)
         return
     out.print(f"{escape(str(to))}: {done['answers']} answers, {done['failed']} of them failed.", soft_wrap=True)
+    if done["failed"] == done["answers"]:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -283,7 +294,7 @@ def build(
 
     Examples: `bike build 2026-11-20`, `bike build 2026-11-01 2026-11-20`.
     """
-    from bike_assets.local.build import build_range
+    from bike_assets.local.build import build_range, remarks
 
     steps = build_range(_settings(), first, last or first, console=err)
     if as_json:
@@ -291,8 +302,12 @@ def build(
         return
     built = ", ".join(f"{step['what']} {step['rows']}" for step in steps if step["rows"] is not None)
     out.print(f"Built: {built}.")
-    for what in (step["what"] for step in steps if step["passed"] is False):
-        out.print(f"[yellow]look at[/] {what}")
+    for step in steps:
+        if step["passed"] is False:
+            said = f"{step['what']}: {step['bad']} bad rows. All of them: {step['see_all']}"
+            out.print(f"[yellow]look at[/] {escape(said)}", highlight=False, soft_wrap=True)
+    for sentence in remarks(steps, last or first, datetime.now(UTC).date()):
+        out.print(sentence, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -311,15 +326,15 @@ def ci(
     """
     from bike_assets.local import report
     from bike_assets.local.ci import run_ci
-    from bike_assets.local.files import refuse_unwritable, write_aside
+    from bike_assets.local.files import refuse_unwritable, write_asked
 
     for file in filter(None, (junit, summary)):
         refuse_unwritable(file)
     found = run_ci(_settings(), recording, timezone, console=err)
     if junit is not None:
-        write_aside(junit, report.junit(found))
+        write_asked(junit, report.junit(found))
     if summary is not None:
-        write_aside(summary, report.markdown(found))
+        write_asked(summary, report.markdown(found))
     if as_json:
         _print_json(report.as_json(found))
     else:

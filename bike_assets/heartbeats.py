@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bike_assets.files import write_whole
+
 FRESH_S = 20.0
 """A service whose heartbeat is older hangs."""
 
@@ -33,16 +35,14 @@ def _path(run: Path, service: str) -> Path:
 
 def heartbeat(run: Path, service: str) -> Callable[[Mapping[str, Any]], None]:
     """A function that writes the service's heartbeat, whole or not at all."""
-    run.mkdir(parents=True, exist_ok=True)
     path = _path(run, service)
     before = read_heartbeat(run, service)
     after = before and before.at.isoformat(timespec="milliseconds")
-    aside = path.with_suffix(f".{os.getpid()}")
 
     def beat(details: Mapping[str, Any]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        aside.write_text(json.dumps({"pid": os.getpid(), "at": now, "after": after, **details}, default=str))
-        aside.replace(path)
+        said = {"pid": os.getpid(), "at": now, "after": after, **details}
+        write_whole(path, json.dumps(said, default=str).encode())
 
     return beat
 

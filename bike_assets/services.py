@@ -1,6 +1,5 @@
 """Each service put together from the settings: the one place where layers meet outside Dagster."""
 
-import os
 import secrets
 import signal
 import threading
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from bike_assets.files import write_whole
 from bike_assets.heartbeats import end_heartbeat, heartbeat
 from bike_assets.locks import held, is_held
 from bike_assets.model.errors import BrokerUnavailable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bike_assets.ingest.asking import SourceAsker
     from bike_assets.ingest.raw import RawStore
-    from bike_assets.lake.spark import Serving, SparkHome
+    from bike_assets.lake.driver import Serving, SparkHome
     from bike_assets.sources.config import Source
     from bike_assets.stream.closing import Closed, Report
     from bike_assets.stream.service import StreamPlan
@@ -153,15 +153,11 @@ def day_report(reporter: Reporter) -> "Report":
 
 def serving(settings: Settings) -> "Serving":
     """How the resident Spark driver serves runs; its token is made at the first start of this home."""
-    from bike_assets.lake.spark import Serving
+    from bike_assets.lake.driver import Serving
 
     path = settings.spark_token
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(f".{os.getpid()}")
-        aside.touch(mode=0o600)
-        aside.write_text(secrets.token_urlsafe(32))
-        aside.replace(path)
+        write_whole(path, secrets.token_urlsafe(32).encode(), mode=0o600)
     return Serving(settings.spark_port, path.read_text())
 
 

@@ -81,7 +81,8 @@ def fresh_broker(java: Path, jars: Jars, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="session")
 def spark(java: Path, jars: Jars) -> Iterator["SparkSession"]:
     """One Spark session for all tests that need one: a start costs some seconds."""
-    from bike_assets.lake.spark import SparkHome, spark_session
+    from bike_assets.lake.driver import SparkHome
+    from bike_assets.lake.spark import spark_session
 
     session = spark_session(SparkHome("local[2]", "1g", java, jars.spark), "tests")
     yield session

@@ -139,6 +139,18 @@ def test_a_recording_that_is_not_there_is_said_before_anything_is_started(bike: 
     assert not (bike.directory / "home").exists()
 
 
+def test_a_directory_is_no_recording(bike: Bike) -> None:
+    (bike.directory / "recordings").mkdir()
+    assert bike.error("replay", "recordings") == "error: recordings is a directory.\n"
+
+
+def test_a_time_zone_that_there_is_not_is_said_before_anything_is_written(bike: Bike) -> None:
+    (bike.directory / "monday.jsonl").write_text("")
+    said = bike.error("replay", "monday.jsonl", "--timezone", "Oslo")
+    assert said == "error: There is no time zone Oslo: give an IANA name, as Europe/Oslo.\n"
+    assert not (bike.directory / "home").exists()
+
+
 def test_status_of_a_home_where_nothing_runs(bike: Bike) -> None:
     found = bike.json("status")
     assert found["is_up"] is False

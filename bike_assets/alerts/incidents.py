@@ -4,7 +4,6 @@ A watcher has a book of its own, a file: it is written whole or not at all, befo
 each alert that was. A crash in between sends one alert twice and loses none.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from bike_assets.files import write_whole
 from bike_assets.model.errors import NotSent
 
 LOOK_S = 15.0
@@ -112,10 +112,7 @@ def read_book(path: Path) -> Book:
 
 
 def write_book(path: Path, book: Book) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(f".{os.getpid()}")
-    aside.write_bytes(msgspec.json.encode(book))
-    aside.replace(path)
+    write_whole(path, msgspec.json.encode(book))
 
 
 def send_waiting(

@@ -67,6 +67,7 @@ def build_days(job: dg.JobDefinition, first: date, last: date, dagster_home: Pat
     """
     result = _run(job, tags_of(first, last), dagster_home, on_step)
     for failure in _failures(result):
+        _refuse_interrupted(failure)
         raise NotBuilt(f"{failure.step_key}: {_reason(failure)}")
     if not result.success:
         raise NotBuilt("The run failed; the Dagster UI shows why.")
@@ -87,6 +88,8 @@ def run_to_the_end(
 
     result = _run(job, tags_of(*days) if days else {}, dagster_home, keep)
     evaluated = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    for failure in _failures(result):
+        _refuse_interrupted(failure)
     judged = {event.step_key for event in result.all_events if event.event_type is evaluated}
     broken = [Broken(str(each.step_key), _reason(each)) for each in _failures(result) if each.step_key not in judged]
     not_run = [Checked(".".join(key.asset_key.path), key.name) for key in job.asset_layer.asset_graph.asset_check_keys]
@@ -135,6 +138,13 @@ def _checked(said: dg.AssetCheckEvaluation) -> Checked:
 def _failures(result: dg.ExecuteInProcessResult) -> Iterator[dg.DagsterEvent]:
     """The steps that failed, in their order."""
     return (event for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_FAILURE)
+
+
+def _refuse_interrupted(failure: dg.DagsterEvent) -> None:
+    """Ctrl-C is no failure of a step, though Dagster tells it as one."""
+    error = first_cause(failure)
+    if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        raise KeyboardInterrupt
 
 
 def _reason(failure: dg.DagsterEvent) -> str:

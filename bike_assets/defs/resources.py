@@ -137,7 +137,7 @@ class Spark(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _resident(self) -> dict[str, str] | None:
         """Where the resident driver is; None where the stream is not up, or beats on another machine."""
-        from bike_assets.lake.spark import Serving
+        from bike_assets.lake.driver import Serving
 
         beat = read_heartbeat(Path(self.run_directory), "stream")
         if beat is None or beat.age_s(datetime.now(UTC)) > FRESH_S or not _listens(self.port):
@@ -146,7 +146,8 @@ class Spark(dg.ConfigurableResource):  # type: ignore[type-arg]
         return {"spark.remote": Serving(self.port, token).url}
 
     def _own(self) -> dict[str, str]:
-        from bike_assets.lake.spark import SparkHome, prepare_environment, spark_config
+        from bike_assets.lake.driver import SparkHome
+        from bike_assets.lake.spark import prepare_environment, spark_config
 
         found = self.bike.run("setup")
         home = SparkHome(self.master, self.memory, Path(found["java_home"]), [Path(jar) for jar in found["spark_jars"]])

@@ -1,6 +1,5 @@
 """The way to ask a running poller something: a loopback port of its own choosing, with a key in a file."""
 
-import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from bike_assets.files import write_whole
 from bike_assets.model.errors import BikeAssetsError, ServiceNotReady
 from bike_assets.model.messages import Poll
 
@@ -34,10 +34,8 @@ class Control:
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
     def start(self) -> None:
-        aside = self._file.with_suffix(f".{os.getpid()}")
-        aside.touch(mode=0o600)
-        aside.write_bytes(msgspec.json.encode({"port": self._listener.address[1], "key": self._key}))
-        aside.replace(self._file)
+        address = msgspec.json.encode({"port": self._listener.address[1], "key": self._key})
+        write_whole(self._file, address, mode=0o600)
         self._thread.start()
 
     def stop(self) -> None:

@@ -13,7 +13,7 @@ import structlog
 from bike_assets.ingest.replay import Writer, newer
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import BrokerUnavailable
-from bike_assets.model.messages import Poll
+from bike_assets.model.messages import GOOD, Poll
 
 log = structlog.get_logger()
 
@@ -38,6 +38,7 @@ class Lane:
         self._thread = threading.Thread(target=self._run, name=f"lane-{writer.partition}", daemon=True)
         self._committed: Committed = lambda pairs: None
         self._outcomes: Counter[str] = Counter()
+        self._failing: dict[str, str] = {}
         self._events = 0
         self._committed_at: datetime | None = None
         self._waits_since: datetime | None = None
@@ -79,6 +80,7 @@ class Lane:
             "events": self._events,
             "written": dict(self._writer.written),
             "polls": dict(self._outcomes),
+            "failing": dict(self._failing),
         }
 
     def _run(self) -> None:
@@ -136,6 +138,11 @@ class Lane:
     def _count(self, polls: list[Poll]) -> None:
         self._outcomes.update(str(poll.outcome) for poll in polls)
         self._events += sum(poll.events for poll in polls)
+        for poll in polls:
+            name = f"{poll.system_id} {poll.feed}"
+            self._failing.pop(name, None)
+            if poll.outcome not in GOOD:
+                self._failing[name] = poll.error or str(poll.outcome)
         self._committed_at = datetime.now(UTC)
         self._waits_since = None if self._queue.empty() else self._committed_at
 

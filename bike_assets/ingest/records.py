@@ -23,13 +23,12 @@ from bike_assets.model.answers import (
 )
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import FeedMalformed
-from bike_assets.model.messages import Outcome, Poll, Rejection
+from bike_assets.model.messages import GOOD, Outcome, Poll, Rejection
 from bike_assets.model.topics import Topic, station_key
 from bike_assets.sources.reading import feed_name, read
 
 STATUS_FEED = "station_status"
 PAYLOAD_CHARACTERS = 10_000
-GOOD = frozenset({Outcome.OK, Outcome.NOT_MODIFIED})
 
 _encode = msgspec.json.Encoder().encode
 

@@ -3,12 +3,12 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import (
     BooleanType,
     DataType,
@@ -22,6 +22,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from bike_assets.lake.driver import Serving, SparkHome
 from bike_assets.lake.tables import table_path
 from bike_assets.model.schema import Column, ColumnType, Table
 
@@ -75,29 +76,6 @@ _SERVING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SparkHome:
-    """What a session is made of: where it runs, its heap, its Java and its jars."""
-
-    master: str
-    memory: str
-    java_home: Path
-    jars: Sequence[Path]
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """How a resident driver serves others by Spark Connect, on loopback only: whoever knows the token may ask."""
-
-    port: int
-    token: str
-
-    @property
-    def url(self) -> str:
-        """Where a client connects to. By this name the token may go without TLS, and by no other."""
-        return f"sc://localhost:{self.port}/;token={self.token}"
-
-
 def spark_session(home: SparkHome, app: str, serving: Serving | None = None) -> SparkSession:
     """A session with Delta and Kafka; the process's environment is told which Java to take.
 
@@ -137,6 +115,12 @@ def spark_config(home: SparkHome, app: str) -> dict[str, str]:
 def spark_schema(columns: Sequence[Column]) -> StructType:
     """The columns as Spark's schema, all nullable: what comes from outside may lack anything."""
     return StructType([StructField(column.name, _TYPES[column.type]) for column in columns])
+
+
+def no_rows(spark: SparkSession, table: Table) -> DataFrame:
+    """An empty frame of the table's columns. Of an empty list, Spark would make one by a Python of its own."""
+    columns = (F.lit(None).cast(_TYPES[column.type]).alias(column.name) for column in table.columns)
+    return spark.range(0).select(*columns)
 
 
 def read_table(spark: SparkSession, lake: Path, table: Table) -> DataFrame:

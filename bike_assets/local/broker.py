@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from bike_assets.files import write_whole
 from bike_assets.local.leftovers import CHILD_MARK
 from bike_assets.local.ports import broker_ports
 from bike_assets.model.errors import AlreadyRunning, BrokerUnavailable, ServiceNotReady, WrongSettings
@@ -76,12 +77,8 @@ _STOP_SECONDS = 30
 def write_config(home: Path, port: int, controller_port: int) -> Path:
     """Write the broker's settings; the path is relative to `home`, where the broker runs."""
     (home / _STATE).mkdir(parents=True, exist_ok=True)
-    (home / _CONFIG).parent.mkdir(parents=True, exist_ok=True)
-    aside = (home / _CONFIG).with_suffix(f".{os.getpid()}")
-    aside.write_text(
-        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, state=_STATE)
-    )
-    aside.replace(home / _CONFIG)
+    properties = _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, state=_STATE)
+    write_whole(home / _CONFIG, properties.encode())
     return _CONFIG
 
 

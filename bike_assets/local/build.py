@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 from rich.console import Console
@@ -28,10 +29,16 @@ def build_range(settings: Settings, first: str, last: str, console: Console) -> 
             show(step)
 
         build_days(defs.resolve_job_def("build_days"), *days, dagster_home(settings), on_step)
-    return [
-        {"what": what, "rows": getattr(step, "rows", None), "passed": getattr(step, "passed", None)}
-        for what, step in steps.items()
-    ]
+    names = ("rows", "passed", "bad", "see_all")
+    return [{"what": what, **{name: getattr(step, name, None) for name in names}} for what, step in steps.items()]
+
+
+def remarks(steps: list[dict[str, Any]], last: str, today: date) -> Iterator[str]:
+    """What a person should know of days that were built: that nothing is in them, or that they are not over."""
+    if not any(step["rows"] for step in steps if step["what"].startswith("warehouse.fact_")):
+        yield "Nothing was recorded of these days: `bike sql` tells which there are in events.polls."
+    elif date.fromisoformat(last) >= today:
+        yield f"{last} is not over (UTC): what is still to come of it counts as unknown until it is built again."
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from bike_assets.files import write_whole
 from bike_assets.model.errors import NotWritten
 
 
@@ -16,11 +17,9 @@ def refuse_unwritable(path: Path) -> None:
         raise NotWritten(f"{path} cannot be written: it is a directory, or in one that may not be written to.")
 
 
-def write_aside(path: Path, text: str) -> None:
+def write_asked(path: Path, text: str) -> None:
     """Put the text in the place of what was there. Raises NotWritten."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        aside.write_text(text)
-        aside.replace(path)
+        write_whole(path, text.encode())
     except OSError as err:
         raise NotWritten(f"{path} cannot be written: {err.strerror}.") from None

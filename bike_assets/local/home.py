@@ -1,9 +1,8 @@
 """Dagster's own home within ours."""
 
-import os
-import shutil
 from pathlib import Path
 
+from bike_assets.files import write_whole
 from bike_assets.settings import Settings
 
 CHECKOUT = Path(__file__).parents[2]
@@ -13,8 +12,5 @@ CHECKOUT = Path(__file__).parents[2]
 def dagster_home(settings: Settings) -> Path:
     """Dagster's own home within ours, with the instance's settings of the checkout."""
     home = settings.home / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    aside = home / f"dagster.yaml.{os.getpid()}"
-    shutil.copyfile(CHECKOUT / "dagster.yaml", aside)
-    aside.replace(home / "dagster.yaml")
+    write_whole(home / "dagster.yaml", (CHECKOUT / "dagster.yaml").read_bytes())
     return home

@@ -5,7 +5,6 @@ Ivy, a jar inside pyspark, fetches them: it knows the public registry, so no add
 
 import hashlib
 import json
-import os
 import subprocess
 import tempfile
 import tomllib
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Literal, get_args
 from xml.sax.saxutils import quoteattr
 
+from bike_assets.files import write_whole
 from bike_assets.local.java import trust_store_arguments
 from bike_assets.model.errors import SomethingMissing
 
@@ -236,9 +236,7 @@ def _remember(home: Path, jars: list[Jar]) -> None:
     stamps = {jar.place: _stamp(home, jar) for jar in jars}
     if stamps == _stamps(home):
         return
-    aside = _stamp_file(home).with_suffix(f".{os.getpid()}")
-    aside.write_text(json.dumps(stamps, indent=1))
-    aside.replace(_stamp_file(home))
+    write_whole(_stamp_file(home), json.dumps(stamps, indent=1).encode())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import subprocess
 import warnings
 from pathlib import Path
 
+from bike_assets.files import write_whole
 from bike_assets.model.errors import SomethingMissing
 
 OLDEST_JAVA = 17
@@ -57,7 +58,7 @@ def trust_store_arguments(home: Path) -> list[str]:
     if not authorities:
         return []
     store = (home / "java" / "trust.p12").absolute()
-    _write_aside(store, _trust_store(authorities))
+    write_whole(store, _trust_store(authorities))
     # The store has no password: what it holds is public, and only its owner may write it.
     return [f"-Djavax.net.ssl.trustStore={store}", "-Djavax.net.ssl.trustStoreType=PKCS12"]
 
@@ -77,7 +78,7 @@ def _wrapped(java: Path, made: Path) -> Path:
     wrapper = made / "bin" / "java"
     text = _WRAPPER.format(module=_ABSENT_MODULE, package=_ABSENT_PACKAGE, java=shlex.quote(str(java))).encode()
     if not wrapper.exists() or wrapper.read_bytes() != text:
-        _write_aside(wrapper, text, mode=0o755)
+        write_whole(wrapper, text, mode=0o755)
     return made.absolute()
 
 
@@ -128,12 +129,3 @@ def _trust_store(authorities: list[bytes]) -> bytes:
                 continue  # one that Java would not take either; the others may do
             entries.append(pkcs12.PKCS12Certificate(certificate, f"authority-{number}".encode()))
         return pkcs12.serialize_java_truststore(entries, NoEncryption())
-
-
-def _write_aside(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Whole or not at all, also with two writers and a reader."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(content)
-    aside.chmod(mode)
-    aside.replace(path)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bike_assets.lake.spark import SparkHome
+from bike_assets.lake.driver import SparkHome
 from bike_assets.local.broker import LocalBroker, ensure_topics, is_at_work, wait_for_broker
 from bike_assets.local.jars import Jars, ensure_jars
 from bike_assets.local.java import java_home

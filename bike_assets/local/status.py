@@ -1,5 +1,6 @@
 """What runs in this home, as its heartbeats and its supervisor say."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,9 @@ from bike_assets.heartbeats import FRESH_S, Heartbeat, read_heartbeat
 from bike_assets.local.supervision import Supervision
 from bike_assets.model.errors import ServiceNotReady
 from bike_assets.settings import Settings
+
+SHOWN = 5
+"""So many failing feeds are named."""
 
 BEATING = (services.POLLER, services.STREAM, services.PAGE)
 
@@ -66,12 +70,28 @@ def _says(beat: Heartbeat) -> str:
                 for outcome, count in lane["polls"].items():
                     outcomes[outcome] = outcomes.get(outcome, 0) + count
             polls = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "none yet"
-            return f"{beat.details.get('systems', 0)} systems; polls: {polls}"
+            failing = {name: error for lane in lanes for name, error in lane["failing"].items()}
+            return "; ".join([f"{beat.details.get('systems', 0)} systems", f"polls: {polls}", *_failing(failing)])
         case services.STREAM:
-            queries = beat.details.get("queries", {})
-            return "; ".join(f"{name} {_query(query)}" for name, query in queries.items())
+            queries = [f"{name} {_query(each)}" for name, each in beat.details["queries"].items()]
+            return "; ".join([_behind(beat.details["lag"]), *queries])
         case _:
             return ""
+
+
+def _failing(failing: dict[str, str]) -> Iterator[str]:
+    """The feeds whose last answer was not good."""
+    for name, error in sorted(failing.items())[:SHOWN]:
+        yield f"{name} fails: {error}"
+    if len(failing) > SHOWN:
+        yield f"{len(failing) - SHOWN} more feeds fail"
+
+
+def _behind(lag: dict[str, Any]) -> str:
+    if lag["messages"] is None:
+        return "how far behind is not known"
+    caught_up = datetime.fromisoformat(lag["caught_up_at"])
+    return f"{lag['messages']} messages behind, all in the tables up to {caught_up:%H:%M:%S} UTC"
 
 
 def _query(query: dict[str, Any]) -> str:

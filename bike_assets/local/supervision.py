@@ -82,12 +82,9 @@ class Supervision:
         self._call("startProcess", name, False)
 
     def states(self) -> dict[str, str] | None:
-        """Each program's state in supervisor's words; None where no supervisor answers."""
-        try:
-            infos = cast("list[dict[str, Any]]", self._call("getAllProcessInfo"))
-        except OSError:
-            return None
-        return {info["name"]: info["statename"] for info in infos}
+        """Each program's state in supervisor's words; None where no supervisor answers, or it is going."""
+        infos = self._infos()
+        return None if infos is None else {info["name"]: info["statename"] for info in infos}
 
     def stop(self, *, last: str) -> None:
         """End all services together, `last` when the others are gone, then the supervisor."""
@@ -107,8 +104,13 @@ class Supervision:
 
     def pids(self) -> dict[str, int]:
         """The process of each service that runs."""
-        infos = cast("list[dict[str, Any]]", self._call("getAllProcessInfo"))
-        return {info["name"]: info["pid"] for info in infos if info["statename"] == "RUNNING"}
+        return {info["name"]: info["pid"] for info in self._infos() or [] if info["statename"] == "RUNNING"}
+
+    def _infos(self) -> list[dict[str, Any]] | None:
+        try:
+            return cast("list[dict[str, Any]]", self._call("getAllProcessInfo"))
+        except (OSError, Fault):  # `bike down` tells it to end while `bike up` still looks
+            return None
 
     def _call(self, method: str, *arguments: object) -> object:
         transport = SupervisorTransport(None, None, f"unix://{self.socket}")

@@ -19,13 +19,12 @@ from bike_assets.ingest.recordings import read_recording
 from bike_assets.ingest.replay import Replay, Replayed
 from bike_assets.ingest.shift import shift, shift_ending_at
 from bike_assets.ingest.writer import PartitionWriter
-from bike_assets.lake.tables import row_count
 from bike_assets.local.parts import kafka, spark_home
 from bike_assets.model.errors import NotARecording, ServiceNotReady, WrongSettings
 from bike_assets.model.messages import Poll
 from bike_assets.model.tables import EVENTS_TABLES
 from bike_assets.settings import Settings
-from bike_assets.sources.config import Source, load_sources
+from bike_assets.sources.config import Source, is_zone, load_sources
 
 DRAIN_S = 300.0
 _LOOK_S = 0.5
@@ -37,7 +36,7 @@ def replay_files(
     """Replay recordings one after the other; the counts of all of them."""
     for file in files:
         if not file.is_file():
-            raise NotARecording(f"{file} does not exist.")
+            raise NotARecording(f"{file} is a directory." if file.is_dir() else f"{file} does not exist.")
     profile_of = replayed_profiles(settings, timezone)
     total = Replayed()
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
@@ -63,8 +62,13 @@ def replay_files(
 
 
 def replayed_profiles(settings: Settings, timezone: str | None) -> Callable[[str], Profile]:
-    """What is said of each replayed system: this time zone of all, else what a sources file says of its own."""
+    """What is said of each replayed system: this time zone of all, else what a sources file says of its own.
+
+    Raises WrongSettings for a time zone that there is not: it would be written, and be the system's for good.
+    """
     if timezone is not None:
+        if not is_zone(timezone):
+            raise WrongSettings(f"There is no time zone {timezone}: give an IANA name, as Europe/Oslo.")
         return lambda _: Profile(timezone=timezone)
     return profiles(load_sources(settings.sources) if settings.sources.exists() else [])
 
@@ -121,6 +125,8 @@ def drain_now(settings: Settings) -> dict[str, Any]:
 
 
 def _rows(settings: Settings) -> int:
+    from bike_assets.lake.tables import row_count
+
     return sum(row_count(settings.lake, table) for table in EVENTS_TABLES)
 
 

@@ -57,6 +57,10 @@ class Outcome(StrEnum):
     INVALID = "invalid"
 
 
+GOOD = frozenset({Outcome.OK, Outcome.NOT_MODIFIED})
+"""Only these say anything of stations."""
+
+
 class StationStatus(Struct, frozen=True, gc=False):
     """An event of a station: a change, the hour's keyframe, or an absence (all of the reading is null)."""
 

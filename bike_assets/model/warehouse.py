@@ -30,7 +30,8 @@ _LEVELS = (
 _POLLS = Column("polls", "int", "good polls that show the station", low=0)
 _PEAK_HOUR = Column("peak_hour", "int", "local hour with most departures and arrivals together, the earliest of "
                     "equals; null without any", nullable=True, low=0, high=23)  # fmt: skip
-_IS_COMPLETE = Column("is_complete", "boolean", "whether all its 23, 24 or 25 hours are there")
+_IS_COMPLETE = Column("is_complete", "boolean", "whether all its 23, 24 or 25 hours are in the table, known or not; "
+                      "warehouse.system_service_day tells whether the day is over")  # fmt: skip
 
 
 def _seconds(most: float | None) -> tuple[Column, ...]:

@@ -30,6 +30,9 @@ _SECONDS = ("seconds_empty", "seconds_full", "seconds_available", "seconds_close
 _SUMS = ("departures", "arrivals", "bulk_out", "bulk_in", *_SECONDS, "times_empty", "times_full", "polls")
 _SUM_UP = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
 
+_IS_OVER = "local_date < now()::DATE"
+"""Not today (UTC), whose hours are in the table up to midnight, those to come as unknown."""
+
 
 def hours_add_up(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
     """Empty, full, available, closed and unknown are 3,600 s in every station-hour, and none of them is negative."""
@@ -274,8 +277,8 @@ def minutes_equal_events(con: duckdb.DuckDBPyConnection, first: date, last: date
 def looks_like_last_weeks(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
     """Days on which a system has far fewer or far more departures and arrivals than on the weekday in weeks before.
 
-    A day that is not complete yet is not looked at, nor one of a system that has too few complete days to tell; one
-    that is not there at all, of a system that has them, has none.
+    Today and a day that is not complete are not looked at, nor one of a system that has too few complete days to tell;
+    one that is not there at all, of a system that has them, has none.
     """
     weeks = [7 * week for week in range(1, USUAL_WEEKS + 1)]
     before = between(FACT_SYSTEM_DAY.column("local_date"), first - weeks[-1] * DAY, last - weeks[0] * DAY)
@@ -288,7 +291,8 @@ def looks_like_last_weeks(con: duckdb.DuckDBPyConnection, first: date, last: dat
         LEFT JOIN (SELECT system_id, local_date, departures + arrivals AS flows, is_complete
                    FROM warehouse.fact_system_day WHERE {of_dates(FACT_SYSTEM_DAY, first, last)}) AS days
              USING (system_id, local_date)
-        WHERE {between(FACT_SYSTEM_DAY.column("local_date"), first, last)} AND is_complete IS DISTINCT FROM false"""
+        WHERE {between(FACT_SYSTEM_DAY.column("local_date"), first, last)} AND {_IS_OVER}
+          AND is_complete IS DISTINCT FROM false"""
     return look(
         con,
         f"({days})",
@@ -301,11 +305,13 @@ def looks_like_last_weeks(con: duckdb.DuckDBPyConnection, first: date, last: dat
 
 
 def hole_in_the_day(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
-    """Days of which much is unknown: so many `hours_unknown` of a station in the mean, such a `share_unknown` of all.
+    """Days that are over, and of which much is unknown: so many `hours_unknown` of a station in the mean, such a
+    `share_unknown` of all.
 
-    A day of which nothing at all is known, a day and more after the last poll, has no row and is not found here.
+    What is still to come of today is unknown too, and no hole. A day of which nothing at all is known, a day and
+    more after the last poll, has no row and is not found here.
     """
-    days = f"warehouse.fact_system_day WHERE {of_dates(FACT_SYSTEM_DAY, first, last)}"
+    days = f"warehouse.fact_system_day WHERE {of_dates(FACT_SYSTEM_DAY, first, last)} AND {_IS_OVER}"
     return look(
         con,
         days,

@@ -135,7 +135,7 @@ class _File:
                 self._wrong(number, key, "an id has neither a slash nor control characters")
         if source.url is not None and (wrong := _wrong_url(source.url)):
             self._wrong(number, "url", wrong)
-        if source.timezone is not None and not _is_zone(source.timezone):
+        if source.timezone is not None and not is_zone(source.timezone):
             self._wrong(number, "timezone", "there is no such time zone; give an IANA name, as Europe/Oslo")
         if isinstance(source, GbfsSource):
             if source.system_id == ALL_CONTRACTS:
@@ -197,7 +197,8 @@ def _wrong_url(url: str) -> str | None:
     return None
 
 
-def _is_zone(name: str) -> bool:
+def is_zone(name: str) -> bool:
+    """Whether there is an IANA time zone of this name."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

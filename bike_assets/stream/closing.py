@@ -5,12 +5,12 @@ as they hold it. It is told again whenever it has got other rows since.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from bike_assets.files import write_whole
 from bike_assets.lake.tables import rows_by_day
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_TABLES
@@ -87,6 +87,4 @@ class ClosingDays:
 
     def _heard(self, each: Closed) -> None:
         self._told.setdefault(each.table.name, {})[each.day.isoformat()] = each.rows
-        aside = self._note.with_suffix(f".{os.getpid()}")
-        aside.write_text(json.dumps(self._told))
-        aside.replace(self._note)
+        write_whole(self._note, json.dumps(self._told).encode())

@@ -22,7 +22,8 @@ from pyspark.sql.streaming.listener import (
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from bike_assets.lake.spark import STREAM_POOL, Serving, SparkHome, spark_session
+from bike_assets.lake.driver import Serving, SparkHome
+from bike_assets.lake.spark import STREAM_POOL, spark_session
 from bike_assets.model.errors import LakeBroken, ServiceNotReady
 from bike_assets.stream import events, live
 from bike_assets.stream.offsets import topic_partitions

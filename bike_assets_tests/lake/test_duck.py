@@ -145,6 +145,14 @@ def test_nothing_changes_the_tables_or_the_database(tmp_path: Path, query: str) 
         ask(tmp_path, query)
 
 
+@pytest.mark.parametrize("query", ["show tables", " SHOW TABLES;\n"])
+def test_the_tables_are_shown_under_their_names(tmp_path: Path, query: str) -> None:
+    answer = ask(tmp_path, query)
+    assert answer.columns == ["table", "columns"]
+    assert {table.name: len(table.columns) for table in TABLES}.items() <= dict(answer.rows).items()
+    assert dict(answer.rows).keys() - {table.name for table in TABLES} == {"live.station_status"}
+
+
 @pytest.mark.parametrize("query", ["SELECT 1; SELECT 2", "", ";", "-- nothing"])
 def test_one_question_is_asked_at_a_time(tmp_path: Path, query: str) -> None:
     with pytest.raises(WrongQuery, match="one question"):

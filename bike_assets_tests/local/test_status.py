@@ -46,6 +46,28 @@ def test_what_does_not_beat_is_told_with_those_that_do(settings: Settings) -> No
         refuse_silent(settings, ["broker"])
 
 
+def says(settings: Settings, service: str) -> str:
+    return next(str(each["says"]) for each in status(settings)["services"] if each["name"] == service)
+
+
+def test_feeds_that_fail_are_named_with_the_reason_and_the_others_are_counted(settings: Settings) -> None:
+    failing = {f"town{n} gbfs": "no answer in 10 s" for n in range(7)}
+    heartbeat(settings.run, "poller")({"systems": 9, "lanes": [{"polls": {"ok": 3, "timeout": 7}, "failing": failing}]})
+    told = says(settings, "poller")
+    assert told.startswith("9 systems; polls: 3 ok, 7 timeout; town0 gbfs fails: no answer in 10 s; town1 gbfs ")
+    assert told.endswith("; 2 more feeds fail")
+
+
+@pytest.mark.parametrize(("messages", "words"), [
+    (12, "12 messages behind, all in the tables up to 12:00:00 UTC; events waiting: broken"),
+    (None, "how far behind is not known; events waiting: broken"),
+])
+def test_the_stream_says_how_far_behind_it_is(settings: Settings, messages: int | None, words: str) -> None:
+    lag = {"messages": messages, "caught_up_at": NOON.isoformat()}
+    heartbeat(settings.run, "stream")({"lag": lag, "queries": {"events": {"state": "waiting", "reason": "broken"}}})
+    assert says(settings, "stream") == words
+
+
 def test_open_incidents_are_listed_the_newest_first(bare_directory: Path) -> None:
     settings = load_settings(home=bare_directory)
     assert status(settings)["incidents"] == []

@@ -368,6 +368,13 @@ def test_too_little_to_compare_with_is_not_checked(tmp_path: Path, before: list[
     assert counts(found_in(lake, looks_like_last_weeks)) == (0, 0)
 
 
+def test_today_is_not_compared_yet(tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    weeks = [row | {"local_date": row["local_date"] + (today - MONDAY)} for row in USUAL]
+    lake = in_lake(tmp_path, system_days=[*weeks, system_day(local_date=today, departures=0, arrivals=0)])
+    assert counts(found_in(lake, looks_like_last_weeks, first=today, last=today)) == (0, 0)
+
+
 def test_a_day_that_is_not_complete_is_not_checked(tmp_path: Path) -> None:
     lake = in_lake(tmp_path, system_days=[*USUAL, system_day(departures=0, arrivals=0, is_complete=False)])
     assert counts(found_in(lake, looks_like_last_weeks)) == (0, 0)
@@ -391,6 +398,12 @@ def test_a_hole_is_told_in_hours_of_a_station(tmp_path: Path) -> None:
     hole = system_day(stations=2, **seconds(2 * 86_400, unknown=2 * 6 * 3600))
     shown = found_in(in_lake(tmp_path, system_days=[hole]), hole_in_the_day).first_bad[0]
     assert (shown["hours_unknown"], shown["share_unknown"]) == (6.0, 0.25)
+
+
+def test_today_has_no_hole_yet(tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    lake = in_lake(tmp_path, system_days=[system_day(local_date=today, **seconds(86_400, unknown=80_000.0))])
+    assert counts(found_in(lake, hole_in_the_day, first=today, last=today)) == (0, 0)
 
 
 # All of them

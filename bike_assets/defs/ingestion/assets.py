@@ -6,7 +6,7 @@ from pydantic import Field
 from bike_assets.defs.columns import OWNERS, topic_metadata
 from bike_assets.defs.links import links
 from bike_assets.defs.resources import Bike, Sources
-from bike_assets.model.messages import Outcome
+from bike_assets.model.messages import GOOD
 from bike_assets.model.topics import TOPICS
 
 SOURCES, GROUP = "sources", "ingestion"
@@ -40,7 +40,7 @@ def answers(
     if unknown:
         raise dg.Failure(f"{unknown[0]} is not in the sources file, which has {', '.join(sorted(known))}.")
     polls = bike.run("poll", *(config.system_ids or known))
-    bad = [poll for poll in polls if poll["outcome"] not in {Outcome.OK, Outcome.NOT_MODIFIED}]
+    bad = [poll for poll in polls if poll["outcome"] not in GOOD]
     for poll in bad:
         context.log.warning("%(system_id)s %(feed)s: %(outcome)s, %(error)s", poll)
     return dg.MaterializeResult(
