@@ -4,7 +4,6 @@ All of it may run beside writers. Rows are moved, never changed: compacted files
 no stream reads their rows again, and what `txnAppId` fixed stays in the log.
 """
 
-import json
 import math
 import os
 import time
@@ -21,7 +20,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from bike_assets.lake.rows import COMMIT_ONLY
-from bike_assets.lake.tables import open_table, table_path
+from bike_assets.lake.tables import checkpoint, open_table, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 
@@ -123,8 +122,7 @@ def vacuum(lake: Path, table: Table, older_than: timedelta = timedelta(days=7)) 
             full=True,
             post_commithook_properties=COMMIT_ONLY,
         )
-        if delta.version() - _last_checkpoint(lake, table) >= int(table.properties["delta.checkpointInterval"]):
-            delta.create_checkpoint()
+        checkpoint(delta, table)
         delta.cleanup_metadata()
         _remove_checksums(table_path(lake, table) / "_delta_log")
     return Maintained(before, _size_on_disk(table_path(lake, table)))
@@ -225,11 +223,3 @@ def _size_on_disk(path: Path) -> Size:
             except FileNotFoundError:
                 continue  # a writer's temporary file
     return Size(len(sizes), sum(sizes))
-
-
-def _last_checkpoint(lake: Path, table: Table) -> int:
-    """The version of the newest checkpoint; -1 before the first."""
-    try:
-        return int(json.loads((table_path(lake, table) / "_delta_log" / "_last_checkpoint").read_text())["version"])
-    except FileNotFoundError:
-        return -1

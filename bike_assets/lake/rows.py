@@ -1,20 +1,26 @@
-"""Rows of a table read and replaced by this process, without Spark: where they are few, no job is as quick."""
+"""Rows of a table read and written by this process, without Spark: where they are few, no job is as quick."""
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import reduce
+from operator import or_
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, write_deltalake
 
-from bike_assets.lake.tables import arrow_schema
+from bike_assets.lake.tables import arrow_schema, checkpoint
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 
 Days = tuple[date, date]
+Span = tuple[datetime, datetime]
+"""A stretch of time, its end not included."""
 
 COMMIT_ONLY = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-"""Checkpoints are made in one place, `maintenance`, which knows what Spark needs to find beside them."""
+"""Checkpoints are made by `checkpoint` alone, which knows what Spark must not find beside them."""
 
 
 def read_rows(delta: DeltaTable, table: Table, days: Days | None = None) -> pa.Table:
@@ -22,27 +28,66 @@ def read_rows(delta: DeltaTable, table: Table, days: Days | None = None) -> pa.T
 
     Columns that a file was written without are null. Raises LakeBroken naming the file that cannot be read.
     """
+    files = _files(delta)
+    if days is not None and table.partitioned_by:
+        day, (first, last) = files[f"partition.{table.partitioned_by[0]}"], days
+        files = files.filter(pc.and_(pc.greater_equal(day, first), pc.less_equal(day, last)))
+    return _read(delta, table, files)
+
+
+def read_spans(delta: DeltaTable, table: Table, instant: str, spans: Sequence[Span], at_most: int) -> pa.Table | None:
+    """The rows whose `instant` lies in one of the spans; None where the files that may hold them have more than
+    `at_most` rows. By what the log says of them, no other file is opened. Raises as `read_rows`.
+    """
+    files = _files(delta)
+    if files.num_rows:
+        low, high = files[f"min.{instant}"], files[f"max.{instant}"]
+        near = [pc.and_(pc.less(low, end), pc.greater_equal(high, begin)) for begin, end in spans]
+        # One without statistics may hold anything.
+        files = files.filter(pc.fill_null(reduce(pc.or_, near), True))
+    if (pc.sum(files["num_records"]).as_py() or 0) > at_most:
+        return None
+    within = [(ds.field(instant) >= begin) & (ds.field(instant) < end) for begin, end in spans]
+    return _read(delta, table, files).filter(reduce(or_, within))
+
+
+def _files(delta: DeltaTable) -> pa.Table:
+    """What the log says of each file."""
+    return pa.table(delta.get_add_actions(flatten=True))
+
+
+def _read(delta: DeltaTable, table: Table, files: pa.Table) -> pa.Table:
     schema = arrow_schema(table).remove_metadata()
-    files = _files(delta, table, days)
-    if not files:
+    # Both are written as in an URI, where a space is %20.
+    home = unquote(delta.table_uri.removeprefix("file://")).rstrip("/")
+    paths = [f"{home}/{unquote(path)}" for path in files["path"].to_pylist()]
+    if not paths:
         return schema.empty_table()
     by_day = ds.partitioning(pa.schema([schema.field(name) for name in table.partitioned_by]), flavor="hive")
     try:
-        return ds.dataset(files, schema, "parquet", partitioning=by_day).to_table()
+        return ds.dataset(paths, schema, "parquet", partitioning=by_day).to_table()
     except (pa.ArrowException, OSError) as err:
         raise LakeBroken(f"{table.name} cannot be read: {str(err).splitlines()[0]}") from None
 
 
-def _files(delta: DeltaTable, table: Table, days: Days | None) -> list[str]:
-    found = pa.table(delta.get_add_actions(flatten=True))
-    # Both are written as in an URI, where a space is %20.
-    home = unquote(delta.table_uri.removeprefix("file://")).rstrip("/")
-    paths = [f"{home}/{unquote(path)}" for path in found["path"].to_pylist()]
-    if days is None or not table.partitioned_by:
-        return paths
-    first, last = days
-    dates = found[f"partition.{table.partitioned_by[0]}"].to_pylist()
-    return [path for path, day in zip(paths, dates, strict=True) if day is not None and first <= day <= last]
+def append_rows(delta: DeltaTable, table: Table, rows: pa.Table, application: str, version: int) -> None:
+    """Append rows in one commit that says up to which of its versions the application has written.
+
+    Nothing is done where the table has that version already. It is Spark's `txnAppId` and `txnVersion`, and each sees
+    what the other wrote: the Delta protocol's transaction identifiers.
+    """
+    delta.update_incremental()
+    done = delta.transaction_version(application)
+    if done is not None and done >= version:
+        return
+    write_deltalake(
+        delta,
+        rows.cast(arrow_schema(table)),
+        mode="append",
+        commit_properties=CommitProperties(app_transactions=[Transaction(application, version)]),
+        post_commithook_properties=COMMIT_ONLY,
+    )
+    checkpoint(delta, table)
 
 
 def replace_rows(delta: DeltaTable, table: Table, rows: pa.Table, days: Days | None) -> None:
@@ -53,12 +98,24 @@ def replace_rows(delta: DeltaTable, table: Table, rows: pa.Table, days: Days | N
     """
     day = table.partitioned_by[0] if table.partitioned_by else None
     where = f"{day} >= DATE '{days[0]}' AND {day} <= DATE '{days[1]}'" if day and days else None
-    write_deltalake(
-        delta,
-        rows.cast(arrow_schema(table)),
-        mode="overwrite",
-        predicate=where,
-        # Two that replace a whole table are no conflict to deltalake, which would keep the rows of both.
-        commit_properties=None if where else CommitProperties(max_commit_retries=0),
-        post_commithook_properties=COMMIT_ONLY,
+    # Two that replace a whole table are no conflict to deltalake, which would keep the rows of both.
+    _replace(delta, table, rows, where, None if where else CommitProperties(max_commit_retries=0))
+
+
+def replace_spans(delta: DeltaTable, table: Table, rows: pa.Table, instant: str, spans: Sequence[Span]) -> None:
+    """Put rows in the place of those whose `instant` lies in one of the spans, in one commit. Raises as above."""
+    where = " OR ".join(
+        f"({instant} >= '{begin.isoformat()}' AND {instant} < '{end.isoformat()}')"  # TIMESTAMP '...' would be in ns
+        for begin, end in spans
     )
+    _replace(delta, table, rows, where, None)
+    checkpoint(delta, table)
+
+
+def _replace(
+    delta: DeltaTable, table: Table, rows: pa.Table, where: str | None, properties: CommitProperties | None
+) -> None:
+    write_deltalake(
+        delta, rows.cast(arrow_schema(table)), mode="overwrite", predicate=where, commit_properties=properties,
+        post_commithook_properties=COMMIT_ONLY,
+    )  # fmt: skip

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -117,8 +118,11 @@ def spark_schema(columns: Sequence[Column]) -> StructType:
     return StructType([StructField(column.name, _TYPES[column.type]) for column in columns])
 
 
-def no_rows(spark: SparkSession, table: Table) -> DataFrame:
-    """An empty frame of the table's columns. Of an empty list, Spark would make one by a Python of its own."""
+def frame(spark: SparkSession, table: Table, rows: pa.Table) -> DataFrame:
+    """Rows of a table handed to Spark."""
+    if rows:
+        return spark.createDataFrame(rows)
+    # Spark takes no table of Arrow's without rows, and makes a frame of an empty list by a Python of its own.
     columns = (F.lit(None).cast(_TYPES[column.type]).alias(column.name) for column in table.columns)
     return spark.range(0).select(*columns)
 

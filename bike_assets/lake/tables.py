@@ -1,8 +1,10 @@
 """The lake's Delta tables: made from the model, and looked at without a JVM."""
 
+import json
 from collections import Counter
 from datetime import date
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -62,6 +64,25 @@ def open_table(lake: Path, table: Table) -> DeltaTable:
         raise LakeBroken(f"{table.name} does not exist yet; `bike drain` makes it.") from None
     except (DeltaError, OSError) as err:
         raise LakeBroken(f"{table.name} cannot be read: {str(err).splitlines()[0]}.") from None
+
+
+def checkpoint(delta: DeltaTable, table: Table) -> None:
+    """Make a checkpoint where the table's properties want one by now.
+
+    Hadoop's checksum of what said which the last one was goes away: a wrong one makes Spark's first look slow.
+    """
+    log = Path(unquote(delta.table_uri.removeprefix("file://"))) / "_delta_log"
+    if delta.version() - _last_checkpoint(log) >= int(table.properties["delta.checkpointInterval"]):
+        delta.create_checkpoint()
+        (log / "._last_checkpoint.crc").unlink(missing_ok=True)
+
+
+def _last_checkpoint(log: Path) -> int:
+    """The version of the newest checkpoint; -1 before the first."""
+    try:
+        return int(json.loads((log / "_last_checkpoint").read_text())["version"])
+    except FileNotFoundError:
+        return -1
 
 
 def byte_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -> int:

@@ -1,4 +1,8 @@
-"""Topics to `events.*`: one query, each of its batches exactly once in each table."""
+"""Topics to `events.*`: one query, each of its batches exactly once in each table.
+
+A batch of some seconds is written by this process (`lake.rows`): Spark computes its rows, but a commit of Delta's in
+Spark takes longer than all the rest. A large one, as after an outage, Spark writes. Both commit alike.
+"""
 
 import json
 from collections import Counter
@@ -9,8 +13,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from bike_assets.lake.rows import append_rows
 from bike_assets.lake.spark import read_table
-from bike_assets.lake.tables import ensure_table, row_count, table_path
+from bike_assets.lake.tables import ensure_table, open_table, row_count, table_path
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES
 from bike_assets.model.topics import REJECTIONS, TOPICS, Topic
@@ -18,6 +23,8 @@ from bike_assets.stream.messages import UNREADABLE, rows_of, unreadable_of, with
 from bike_assets.stream.progress import EVENTS
 
 MAX_OFFSETS_PER_TRIGGER = 2_000_000
+FEW_MESSAGES = 400_000
+"""Up to so many are taken from Spark and written here."""
 
 # Status before polls: a minute that a poll touches then nearly always finds its changes.
 SOURCES = tuple(topic for topic in TOPICS if topic.table is not None)
@@ -69,22 +76,25 @@ def write_batch(batch: DataFrame, batch_id: int, lake: Path, rows: Counter[str])
         counted = messages.groupBy("topic", "is_readable").count().collect()
         readable = {row["topic"]: row["count"] for row in counted if row["is_readable"]}
         unreadable = sum(row["count"] for row in counted if not row["is_readable"])
+        append = _append_few if unreadable + sum(readable.values()) <= FEW_MESSAGES else _append_many
         for topic in SOURCES:
-            if topic.name in readable and topic is not REJECTIONS:
-                _append(rows_of(messages, topic), topic.table, lake, app, batch_id)
+            if topic.table is not None and topic.name in readable and topic is not REJECTIONS:
+                append(rows_of(messages, topic), topic.table, lake, app, batch_id)
                 rows[f"events/{topic.name}"] += readable[topic.name]
         # One append a table and batch: what the poller rejected and what could not be read go together.
         if unreadable or REJECTIONS.name in readable:
             rejected = rows_of(messages, REJECTIONS).unionByName(unreadable_of(messages))
-            _append(rejected, EVENTS_REJECTIONS, lake, app, batch_id)
+            append(rejected, EVENTS_REJECTIONS, lake, app, batch_id)
             rows["events/rejections"] += unreadable + readable.get(REJECTIONS.name, 0)
     finally:
         messages.unpersist()
 
 
-def _append(rows: DataFrame, table: Table | None, lake: Path, app: str, batch_id: int) -> None:
-    if table is None:
-        raise ValueError("a topic without a table is no source")
+def _append_few(rows: DataFrame, table: Table, lake: Path, app: str, batch_id: int) -> None:
+    append_rows(open_table(lake, table), table, rows.toArrow(), f"{table.name}/{app}", batch_id)
+
+
+def _append_many(rows: DataFrame, table: Table, lake: Path, app: str, batch_id: int) -> None:
     (
         rows.coalesce(1)
         .write.format("delta")

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
+from deltalake.exceptions import CommitFailedError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from bike_assets.lake.spark import SPARKS, is_conflict, read_table
-from bike_assets.lake.tables import ensure_table, table_path
+from bike_assets.lake.rows import read_spans, replace_spans
+from bike_assets.lake.spark import SPARKS, frame, is_conflict, read_table
+from bike_assets.lake.tables import ensure_table, open_table, table_path
 from bike_assets.model.readings import State
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
 from bike_assets.stream.progress import LIVE
@@ -21,6 +23,9 @@ log = structlog.get_logger()
 KEY = list(LIVE_SYSTEM_MINUTE.grain)
 MINUTE = timedelta(minutes=1)
 JOINED = timedelta(hours=2)
+FEW_ROWS = 100_000
+"""Of so many rows, from the files around the touched minutes, the minutes are computed without a job of Delta's."""
+
 TRIES = 3
 """How often a write is tried that a compaction got in the way of."""
 
@@ -126,15 +131,29 @@ def replace_minutes(touched: DataFrame, lake: Path, counted: Counter[str]) -> No
         try:
             _replace(spark, lake, parts)
             break
-        except SPARKS as err:
+        except (*SPARKS, CommitFailedError) as err:
             # The night's compaction was quicker. It moved rows and changed none, so the same minutes are computed.
-            if tries == TRIES - 1 or not is_conflict(err):
+            if tries == TRIES - 1 or not (isinstance(err, CommitFailedError) or is_conflict(err)):
                 raise
             log.warning("compacted meanwhile, taken again", table=LIVE_SYSTEM_MINUTE.name)
     counted["live/system_minute"] += sum(row["minutes"] for row in found)
 
 
 def _replace(spark: SparkSession, lake: Path, parts: list[Stretch]) -> None:
+    """By this process where the rows are few, as they are while nothing is behind; by Spark where they are many."""
+    minutes = open_table(lake, LIVE_SYSTEM_MINUTE)  # a write after this one is another's, and a conflict
+    # Spark's instants are naive here.
+    spans = [(low.replace(tzinfo=UTC), high.replace(tzinfo=UTC) + MINUTE) for low, high in parts]
+    status = read_spans(open_table(lake, EVENTS_STATION_STATUS), EVENTS_STATION_STATUS, "observed_at", spans, FEW_ROWS)
+    polls = read_spans(open_table(lake, EVENTS_POLLS), EVENTS_POLLS, "fetched_at", spans, FEW_ROWS)
+    if status is None or polls is None:
+        _replace_many(spark, lake, parts)
+        return
+    found = system_minutes(frame(spark, EVENTS_STATION_STATUS, status), frame(spark, EVENTS_POLLS, polls)).toArrow()
+    replace_spans(minutes, LIVE_SYSTEM_MINUTE, found, "minute", spans)
+
+
+def _replace_many(spark: SparkSession, lake: Path, parts: list[Stretch]) -> None:
     status = read_table(spark, lake, EVENTS_STATION_STATUS).where(_within("observed_at", parts))
     polls = read_table(spark, lake, EVENTS_POLLS).where(_within("fetched_at", parts))
     (

@@ -23,7 +23,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from bike_assets.lake.rows import Days, read_rows, replace_rows
-from bike_assets.lake.spark import SPARKS, is_conflict, no_rows, read_table
+from bike_assets.lake.spark import SPARKS, frame, is_conflict, read_table
 from bike_assets.lake.tables import ensure_table, open_table, rows_in, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
@@ -111,8 +111,7 @@ class _Lake:
         """The rows, handed to Spark; None where they are many."""
         if self.rows(table, days) > FEW_ROWS:
             return None
-        rows = read_rows(self.opened(table), table, days)
-        return self.spark.createDataFrame(rows) if rows else no_rows(self.spark, table)
+        return frame(self.spark, table, read_rows(self.opened(table), table, days))
 
     def has(self, table: Table) -> bool:
         return self.rows(table) > 0

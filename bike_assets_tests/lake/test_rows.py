@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake.exceptions import CommitFailedError
 
-from bike_assets.lake.rows import read_rows, replace_rows
+from bike_assets.lake.rows import append_rows, read_rows, read_spans, replace_rows, replace_spans
 from bike_assets.lake.tables import arrow_schema, ensure_table, open_table, row_count, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
@@ -19,6 +19,7 @@ from bike_assets_tests.model.builders import NOON, poll
 
 DAY = NOON.date()
 NEXT = DAY + timedelta(days=1)
+MINUTE = timedelta(minutes=1)
 
 
 def findings(*days: date) -> pa.Table:
@@ -100,6 +101,63 @@ def test_a_whole_table_is_replaced_by_one_of_two(tmp_path: Path, table: Table) -
     with pytest.raises(CommitFailedError):
         replace_rows(late, table, rows, None)
     assert row_count(tmp_path, table) == 1
+
+
+APPLICATION = "events.polls/the query"
+
+
+def polls(*minutes: int) -> pa.Table:
+    rows = [{"fetched_at": NOON + minute * MINUTE, "utc_date": DAY} for minute in minutes]
+    return pa.Table.from_pylist(rows, arrow_schema(EVENTS_POLLS))
+
+
+def minutes_of(rows: pa.Table) -> list[int]:
+    return sorted((at - NOON) // MINUTE for at in rows["fetched_at"].to_pylist())
+
+
+def test_what_an_application_wrote_already_is_not_written_again(tmp_path: Path) -> None:
+    ensure_table(tmp_path, EVENTS_POLLS)
+    for version in (0, 0, 1, 0, 1):
+        append_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS, polls(version), APPLICATION, version)
+    append_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS, polls(7), "another", 0)
+    assert minutes_of(read_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS)) == [0, 1, 7]
+
+
+def test_a_checkpoint_is_made_in_time_and_remembers_what_was_written(tmp_path: Path) -> None:
+    ensure_table(tmp_path, EVENTS_POLLS)
+    log = table_path(tmp_path, EVENTS_POLLS) / "_delta_log"
+    (log / "._last_checkpoint.crc").write_text("of an older one")
+    delta = open_table(tmp_path, EVENTS_POLLS)
+    for version in range(99):
+        assert not (log / "_last_checkpoint").exists()
+        append_rows(delta, EVENTS_POLLS, polls(version), APPLICATION, version)
+    assert (log / "_last_checkpoint").exists()
+    assert not (log / "._last_checkpoint.crc").exists()
+    for commit in log.glob("*.json"):
+        commit.unlink()
+    assert open_table(tmp_path, EVENTS_POLLS).transaction_version(APPLICATION) == 98
+
+
+def test_rows_of_stretches_are_read_from_the_files_that_may_hold_them(tmp_path: Path) -> None:
+    for minutes in ([0, 1, 2], [10, 11], [20]):
+        write_messages(tmp_path, EVENTS_POLLS, *(poll(fetched_at=NOON + minute * MINUTE) for minute in minutes))
+    delta = open_table(tmp_path, EVENTS_POLLS)
+    spans = [(NOON + MINUTE, NOON + 2 * MINUTE), (NOON + 11 * MINUTE, NOON + 20 * MINUTE)]
+    found = read_spans(delta, EVENTS_POLLS, "fetched_at", spans, at_most=5)
+    assert found is not None
+    assert minutes_of(found) == [1, 11]
+    assert read_spans(delta, EVENTS_POLLS, "fetched_at", spans, at_most=4) is None
+    beside = read_spans(delta, EVENTS_POLLS, "fetched_at", [(NOON - MINUTE, NOON)], at_most=0)
+    assert beside is not None
+    assert minutes_of(beside) == []
+
+
+def test_stretches_are_replaced_and_what_lies_beside_them_stays(tmp_path: Path) -> None:
+    ensure_table(tmp_path, EVENTS_POLLS)
+    append_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS, polls(0, 1, 2, 3, 4), APPLICATION, 0)
+    spans = [(NOON + MINUTE, NOON + 2 * MINUTE), (NOON + 3 * MINUTE, NOON + 4 * MINUTE)]
+    replace_spans(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS, polls(3), "fetched_at", spans)
+    assert minutes_of(read_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS)) == [0, 2, 3, 4]
 
 
 def test_a_home_may_have_any_name(tmp_path: Path) -> None:

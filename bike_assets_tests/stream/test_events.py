@@ -33,11 +33,18 @@ def lake(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(params=[events.FEW_MESSAGES, -1], ids=["few", "many"])
+def writer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two ways to write a batch."""
+    monkeypatch.setattr(events, "FEW_MESSAGES", request.param)
+
+
 def ask(lake: Path, query: str) -> list[tuple[Any, ...]]:
     with connect(lake) as con:
         return con.execute(query).fetchall()
 
 
+@pytest.mark.usefixtures("writer")
 def test_messages_become_rows_with_the_place_where_they_stood(spark: SparkSession, lake: Path) -> None:
     messages = batch(
         spark,
@@ -53,6 +60,7 @@ def test_messages_become_rows_with_the_place_where_they_stood(spark: SparkSessio
     assert rows == {"events/station_status": 1, "events/polls": 1}
 
 
+@pytest.mark.usefixtures("writer")
 def test_a_batch_that_comes_again_is_passed_over(spark: SparkSession, lake: Path) -> None:
     messages = batch(spark, Message(STATION_STATUS, status()), Message(POLLS, poll()))
     write_batch(messages, 0, lake, Counter())
@@ -61,6 +69,18 @@ def test_a_batch_that_comes_again_is_passed_over(spark: SparkSession, lake: Path
     assert ask(lake, "SELECT count(*) FROM events.polls") == [(1,)]
 
 
+@pytest.mark.parametrize("ways", [(-1, 9), (9, -1)], ids=["many, then few", "few, then many"])
+def test_a_batch_that_was_written_in_the_one_way_is_passed_over_by_the_other(
+    spark: SparkSession, lake: Path, monkeypatch: pytest.MonkeyPatch, ways: tuple[int, int]
+) -> None:
+    for few in (*ways, *ways):
+        monkeypatch.setattr(events, "FEW_MESSAGES", few)
+        write_batch(batch(spark, Message(STATION_STATUS, status()), Message(POLLS, poll())), 0, lake, Counter())
+    assert ask(lake, "SELECT count(*) FROM events.station_status") == [(1,)]
+    assert ask(lake, "SELECT count(*) FROM events.polls") == [(1,)]
+
+
+@pytest.mark.usefixtures("writer")
 def test_a_batch_that_was_broken_off_between_two_tables_is_completed(spark: SparkSession, lake: Path) -> None:
     both = batch(spark, Message(STATION_STATUS, status()), Message(POLLS, poll()))
     write_batch(both.where("topic = 'station_status'"), 0, lake, Counter())
@@ -97,6 +117,7 @@ def test_a_message_that_is_not_its_topics_is_rejected_and_the_others_are_kept(
     assert rejected == [("oslo", "station_status", -1, place, value.decode())]
 
 
+@pytest.mark.usefixtures("writer")
 def test_what_the_poller_rejected_and_what_could_not_be_read_are_kept_together(
     spark: SparkSession, lake: Path
 ) -> None:

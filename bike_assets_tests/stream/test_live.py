@@ -91,6 +91,13 @@ class Lake:
             return con.execute(query).fetchall()
 
 
+@pytest.fixture(params=[live.FEW_ROWS, -1], ids=["few", "many"])
+def writer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two ways to replace minutes."""
+    monkeypatch.setattr(live, "FEW_ROWS", request.param)
+
+
+@pytest.mark.usefixtures("writer")
 def test_a_minute_that_is_touched_again_is_replaced_and_not_added_to(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(spark, tmp_path)
     lake.add(
@@ -109,6 +116,7 @@ def test_a_minute_that_is_touched_again_is_replaced_and_not_added_to(spark: Spar
     assert found == [(28, 5, 0)]
 
 
+@pytest.mark.usefixtures("writer")
 def test_minutes_that_were_not_touched_stay_as_they_are(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(spark, tmp_path)
     midnight = NOON.replace(hour=0) + timedelta(days=1)
@@ -124,6 +132,7 @@ def test_touched_minutes_are_joined_to_few_stretches() -> None:
     assert stretches(touched) == [(NOON, NOON + 2 * HOUR), (NOON + 9 * HOUR, NOON + 9 * HOUR)]
 
 
+@pytest.mark.usefixtures("writer")
 def test_a_compaction_in_the_midst_of_a_batch_costs_a_second_try_and_no_minute(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
