@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from bike_assets.defs.partitions import days_of, each_of
 from bike_assets.defs.resources import Lake
 from bike_assets.model.schema import Table
 
@@ -17,7 +18,10 @@ ROWS = 5
 def shown(
     con: "duckdb.DuckDBPyConnection", lake: Lake, table: Table, days: tuple[date, date] | None
 ) -> dict[str, Any]:
-    """`bytes` of these days, or of the whole table, and a `preview` of their newest rows where there are any."""
+    """`bytes` of these days, or of the whole table, and a `preview` of the newest rows where there are any.
+
+    All days of a run get the same; what is of one of them is told by `tell_days`.
+    """
     from bike_assets.lake.tables import byte_count
     from bike_assets.quality.newest import newest_rows
 
@@ -27,6 +31,18 @@ def shown(
     records = [dg.TableRecord({name: _plain(value) for name, value in zip(names, row, strict=True)}) for row in rows]
     preview = {"preview": dg.MetadataValue.table(records, _schema(table))} if records else {}
     return {"bytes": byte_count(lake.directory, table, days), **preview}
+
+
+def tell_days(context: dg.AssetExecutionContext, lake: Lake, table: Table) -> None:
+    """Add to each day of the run how many rows it has."""
+    from bike_assets.lake.tables import rows_by_day
+
+    days = days_of(context.run)
+    if days is None or not table.partitioned_by:
+        return
+    rows, key = rows_by_day(lake.directory, table), dg.AssetKey(list(table.path))
+    for day in each_of(days):
+        context.add_asset_metadata({"dagster/partition_row_count": rows.get(day, 0)}, key, day.isoformat())
 
 
 def lag_s(con: "duckdb.DuckDBPyConnection", table: Table, days: tuple[date, date]) -> dict[str, float]:

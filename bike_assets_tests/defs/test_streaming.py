@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from bike_assets.defs.found import check_result
+from bike_assets.defs.partitions import tags_of
 from bike_assets.defs.streaming import checks
 from bike_assets.defs.streaming.assets import events_tables, live_tables
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
@@ -41,6 +42,7 @@ def test_a_table_says_how_many_rows_it_has_and_who_brought_them(home: Home) -> N
     (file,) = home.lake.rglob("*.parquet")
     assert told | {"preview": ..., "lag_s": ...} == {
         "dagster/row_count": 2,
+        "dagster/partition_row_count": 2,
         "drained_by": "a query of its own",
         "drain_s": 4.2,
         "bytes": file.stat().st_size,
@@ -48,6 +50,18 @@ def test_a_table_says_how_many_rows_it_has_and_who_brought_them(home: Home) -> N
         "lag_s": ...,
     }
     assert told["lag_s"] == pytest.approx((datetime.now(UTC) - NOON).total_seconds() - 60, abs=60)
+
+
+def test_each_day_of_a_range_says_how_many_rows_it_has(home: Home) -> None:
+    home.answers(DRAINED)
+    days = [NOON, NOON + timedelta(days=1), NOON + timedelta(days=2)]
+    write_messages(home.lake, EVENTS_POLLS, poll(), poll(fetched_at=NOON + timedelta(minutes=1)),
+                   poll(fetched_at=days[2]))  # fmt: skip
+    tags = tags_of(days[0].date(), days[2].date())
+    result = home.materialize(events_tables, selection=[key("events.polls")], tags=tags)
+    told = {event.partition: event.materialization.metadata["dagster/partition_row_count"].value
+            for event in result.get_asset_materialization_events()}  # fmt: skip
+    assert told == {f"{day:%Y-%m-%d}": rows for day, rows in zip(days, (2, 0, 1), strict=True)}
 
 
 def test_a_table_shows_its_newest_rows(home: Home) -> None:

@@ -9,7 +9,7 @@ from bike_assets.defs.columns import table_spec
 from bike_assets.defs.partitions import DAYS, days_of
 from bike_assets.defs.pools import DRAIN
 from bike_assets.defs.resources import Bike, Lake
-from bike_assets.defs.shown import lag_s, shown
+from bike_assets.defs.shown import lag_s, shown, tell_days
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
 
 GROUP = "streaming"
@@ -50,6 +50,7 @@ def _drained(context: dg.AssetExecutionContext, bike: Bike, lake: Lake) -> Itera
         for key in sorted(context.selected_asset_keys):
             table = _TABLES[key]
             rows = con.table(table.name).count("*").fetchall()[0][0]
+            tell_days(context, lake, table)
             figures = {**shown(con, lake, table, days), **lag_s(con, table, days)}
             yield dg.MaterializeResult(
                 asset_key=key,

@@ -10,7 +10,7 @@ from bike_assets.defs.columns import table_spec
 from bike_assets.defs.partitions import DAYS, WITH_DAY_BEFORE, WITH_DAYS_AROUND, days_of
 from bike_assets.defs.pools import WAREHOUSE
 from bike_assets.defs.resources import Lake, Spark
-from bike_assets.defs.shown import shown
+from bike_assets.defs.shown import shown, tell_days
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
     EVENTS_POLLS,
@@ -82,6 +82,7 @@ def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
         rows = lake.build(session, table, days)
         if not rows:
             context.log.info("No row: nothing was recorded of %s.", table.name if days is None else days)
+        tell_days(context, lake, table)
         with lake.duckdb() as con:
             figures = shown(con, lake, table, days if table.partitioned_by else None)
         return dg.MaterializeResult(metadata={"dagster/row_count": rows, "is_empty": not rows, **figures})
