@@ -101,7 +101,8 @@ class Progress(NamedTuple):
 class Reported:
     """A heartbeat that also reports how far each asset is: at once the first time, then once in REPORT_S.
 
-    The details of the heartbeat carry `rows`: how many each asset has got since the service's start.
+    The details of the heartbeat carry `rows`: how many each asset has got since the service's start; and, where a
+    service can tell, `is_seeing`: while it sees nothing, silence does not mean that an asset is up to date.
     """
 
     def __init__(self, beat: Callable[[Mapping[str, Any]], None], reporter: Reporter, unit: str) -> None:
@@ -117,6 +118,8 @@ class Reported:
         now = time.monotonic()
         for each in progress(self._told, details["rows"]):
             key = "/".join(each.key)
+            if not each.by and not details.get("is_seeing", True):
+                continue
             if now - self._told_at.get(key, -math.inf) < (REPORT_S if each.by else SILENT_REPORT_S):
                 continue
             self._told_at[key] = now

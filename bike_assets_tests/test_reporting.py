@@ -158,6 +158,14 @@ def test_of_a_silent_asset_is_told_each_ten_minutes_while_its_layer_goes_on(
     assert webserver.paths[-1] == "topics/rejections"
 
 
+def test_of_a_silent_asset_is_not_told_while_a_service_sees_nothing(port: int, webserver: Webserver) -> None:
+    rows = {"topics/polls": 1, "topics/rejections": 0}
+    Reported(lambda _: None, Reporter(f"http://127.0.0.1:{port}"), "messages")({"rows": rows, "is_seeing": False})
+    Reported(lambda _: None, Reporter(f"http://127.0.0.1:{port}"), "messages")({"rows": rows, "is_seeing": True})
+    wait_until(lambda: len(webserver.taken) == 3)
+    assert sorted(webserver.paths) == ["topics/polls", "topics/polls", "topics/rejections"]
+
+
 def test_every_heartbeat_beats_and_only_some_report(
     port: int, webserver: Webserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Pools: of the runs that need one, a single run is under way, and the others wait in the queue."""
+"""Pools: of the queue's runs that need one, a single one is under way. `bike build` and `bike ci` do not queue."""
 
 DRAIN = "drain"
 """Brings topics into tables; a second drain would be refused."""

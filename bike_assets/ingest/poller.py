@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -89,7 +90,11 @@ class Poller:
         future: Future[list[Poll]] = Future()
         self._waiting[system_id].append(future)
         self._schedule(asker, 0.0)
-        return future.result(timeout_s)
+        try:
+            return future.result(timeout_s)
+        finally:
+            with suppress(ValueError):  # answered, and gone with that
+                self._waiting[system_id].remove(future)
 
     def report(self) -> dict[str, Any]:
         """What the heartbeat says."""
@@ -98,10 +103,12 @@ class Poller:
         rows["raw/answers"] = self._answers
         for lane in lanes:
             rows.update({f"topics/{topic}": count for topic, count in lane["written"].items()})
+        quiet = self.quiet(datetime.now(UTC))
         return {
             "rows": rows,
-            "systems": sum(len(asker.system_ids) for asker in self._askers),
-            "quiet": self.quiet(datetime.now(UTC)),
+            "systems": len(self._asker_of),
+            "quiet": quiet,
+            "is_seeing": len(quiet) < len(self._asker_of),
             "raw_dropped": self._raw.dropped,
             "lanes": lanes,
         }
@@ -177,6 +184,7 @@ class Poller:
             if asker := self._asker_of.get(poll.system_id):
                 asker.committed(answer, poll)
         for system_id, polls in by_system.items():
-            waiting = self._waiting[system_id]
-            while waiting and any(poll.feed == "station_status" for poll in polls):
-                waiting.popleft().set_result(polls)
+            if any(poll.feed == "station_status" for poll in polls):
+                waiting = self._waiting[system_id]
+                while waiting:
+                    waiting.popleft().set_result(polls)

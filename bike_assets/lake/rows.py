@@ -1,5 +1,6 @@
 """Rows of a table read and written by this process, without Spark: where they are few, no job is as quick."""
 
+import sys
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import reduce
@@ -39,16 +40,32 @@ def read_spans(delta: DeltaTable, table: Table, instant: str, spans: Sequence[Sp
     """The rows whose `instant` lies in one of the spans; None where the files that may hold them have more than
     `at_most` rows. By what the log says of them, no other file is opened. Raises as `read_rows`.
     """
-    files = _files(delta)
-    if files.num_rows:
-        low, high = files[f"min.{instant}"], files[f"max.{instant}"]
-        near = [pc.and_(pc.less(low, end), pc.greater_equal(high, begin)) for begin, end in spans]
-        # One without statistics may hold anything.
-        files = files.filter(pc.fill_null(reduce(pc.or_, near), True))
-    if (pc.sum(files["num_records"]).as_py() or 0) > at_most:
+    files = _near(delta, instant, spans)
+    if _rows(files) > at_most:
         return None
     within = [(ds.field(instant) >= begin) & (ds.field(instant) < end) for begin, end in spans]
     return _read(delta, table, files).filter(reduce(or_, within))
+
+
+def rows_near(delta: DeltaTable, instant: str, spans: Sequence[Span]) -> int:
+    """How many rows the files have that may hold some of the spans: so many are rewritten to replace these."""
+    return _rows(_near(delta, instant, spans))
+
+
+def _near(delta: DeltaTable, instant: str, spans: Sequence[Span]) -> pa.Table:
+    files = _files(delta)
+    if not files.num_rows:
+        return files
+    low, high = files[f"min.{instant}"], files[f"max.{instant}"]
+    near = [pc.and_(pc.less(low, end), pc.greater_equal(high, begin)) for begin, end in spans]
+    # One without statistics may hold anything.
+    return files.filter(pc.fill_null(reduce(pc.or_, near), True))
+
+
+def _rows(files: pa.Table) -> int:
+    """The sum of what the log says; without end where it does not say it of a file."""
+    counts = files["num_records"].to_pylist()
+    return sys.maxsize if None in counts else sum(counts)
 
 
 def _files(delta: DeltaTable) -> pa.Table:
@@ -76,7 +93,6 @@ def append_rows(delta: DeltaTable, table: Table, rows: pa.Table, application: st
     Nothing is done where the table has that version already. It is Spark's `txnAppId` and `txnVersion`, and each sees
     what the other wrote: the Delta protocol's transaction identifiers.
     """
-    delta.update_incremental()
     done = delta.transaction_version(application)
     if done is not None and done >= version:
         return
@@ -103,7 +119,10 @@ def replace_rows(delta: DeltaTable, table: Table, rows: pa.Table, days: Days | N
 
 
 def replace_spans(delta: DeltaTable, table: Table, rows: pa.Table, instant: str, spans: Sequence[Span]) -> None:
-    """Put rows in the place of those whose `instant` lies in one of the spans, in one commit. Raises as above."""
+    """Put rows in the place of those whose `instant` lies in one of the spans, in one commit.
+
+    Raises deltalake's CommitFailedError where another has written since `delta` was opened.
+    """
     where = " OR ".join(
         f"({instant} >= '{begin.isoformat()}' AND {instant} < '{end.isoformat()}')"  # TIMESTAMP '...' would be in ns
         for begin, end in spans

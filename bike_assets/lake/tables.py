@@ -69,7 +69,7 @@ def open_table(lake: Path, table: Table) -> DeltaTable:
 def checkpoint(delta: DeltaTable, table: Table) -> None:
     """Make a checkpoint where the table's properties want one by now.
 
-    Hadoop's checksum of what said which the last one was goes away: a wrong one makes Spark's first look slow.
+    Hadoop's checksum of `_last_checkpoint` goes away: a wrong one makes Spark's first look slow.
     """
     log = Path(unquote(delta.table_uri.removeprefix("file://"))) / "_delta_log"
     if delta.version() - _last_checkpoint(log) >= int(table.properties["delta.checkpointInterval"]):
@@ -78,11 +78,29 @@ def checkpoint(delta: DeltaTable, table: Table) -> None:
 
 
 def _last_checkpoint(log: Path) -> int:
-    """The version of the newest checkpoint; -1 before the first."""
+    """The version of the newest checkpoint; -1 before the first, and where what says so was torn by a power cut."""
     try:
         return int(json.loads((log / "_last_checkpoint").read_text())["version"])
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return -1
+
+
+class OpenTables:
+    """Tables of a lake that stay open: with each look only the log's new entries are read."""
+
+    def __init__(self, lake: Path) -> None:
+        self._lake = lake
+        self._opened: dict[str, DeltaTable] = {}
+
+    def newest(self, table: Table) -> DeltaTable:
+        """The table at its newest version. Raises LakeBroken naming it."""
+        opened = self._opened.pop(table.name, None)
+        if opened is None:
+            opened = open_table(self._lake, table)
+        else:
+            opened.update_incremental()
+        self._opened[table.name] = opened  # not where that failed: it is opened anew then
+        return opened
 
 
 def byte_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -> int:

@@ -70,11 +70,11 @@ def _says(beat: Heartbeat) -> str:
                 for outcome, count in lane["polls"].items():
                     outcomes[outcome] = outcomes.get(outcome, 0) + count
             polls = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "none yet"
-            failing = {name: error for lane in lanes for name, error in lane["failing"].items()}
+            failing = {name: error for lane in lanes for name, error in lane.get("failing", {}).items()}
             return "; ".join([f"{beat.details.get('systems', 0)} systems", f"polls: {polls}", *_failing(failing)])
         case services.STREAM:
-            queries = [f"{name} {_query(each)}" for name, each in beat.details["queries"].items()]
-            return "; ".join([_behind(beat.details["lag"]), *queries])
+            queries = [f"{name} {_query(each)}" for name, each in beat.details.get("queries", {}).items()]
+            return "; ".join([_behind(beat.details.get("lag", {})), *queries])
         case _:
             return ""
 
@@ -88,7 +88,7 @@ def _failing(failing: dict[str, str]) -> Iterator[str]:
 
 
 def _behind(lag: dict[str, Any]) -> str:
-    if lag["messages"] is None:
+    if lag.get("messages") is None:
         return "how far behind is not known"
     caught_up = datetime.fromisoformat(lag["caught_up_at"])
     return f"{lag['messages']} messages behind, all in the tables up to {caught_up:%H:%M:%S} UTC"

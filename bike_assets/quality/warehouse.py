@@ -30,8 +30,9 @@ _SECONDS = ("seconds_empty", "seconds_full", "seconds_available", "seconds_close
 _SUMS = ("departures", "arrivals", "bulk_out", "bulk_in", *_SECONDS, "times_empty", "times_full", "polls")
 _SUM_UP = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
 
-_IS_OVER = "local_date < now()::DATE"
-"""Not today (UTC), whose hours are in the table up to midnight, those to come as unknown."""
+_IS_OVER = """local_date < (now() AT TIME ZONE coalesce((SELECT max(timezone) FROM
+    (SELECT system_id AS named, timezone FROM warehouse.dim_system) WHERE named = system_id), 'UTC'))::DATE"""
+"""Not the system's today, whose hours to come are in the table as unknown."""
 
 
 def hours_add_up(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:

@@ -15,7 +15,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from bike_assets.lake.rows import append_rows
 from bike_assets.lake.spark import read_table
-from bike_assets.lake.tables import ensure_table, open_table, row_count, table_path
+from bike_assets.lake.tables import OpenTables, ensure_table, row_count, table_path
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES
 from bike_assets.model.topics import REJECTIONS, TOPICS, Topic
@@ -23,8 +23,8 @@ from bike_assets.stream.messages import UNREADABLE, rows_of, unreadable_of, with
 from bike_assets.stream.progress import EVENTS
 
 MAX_OFFSETS_PER_TRIGGER = 2_000_000
-FEW_MESSAGES = 400_000
-"""Up to so many are taken from Spark and written here."""
+FEW_MESSAGES, FEW_BYTES = 400_000, 200_000_000
+"""Up to so many are taken from Spark and written here; a rejected body can be large."""
 
 # Status before polls: a minute that a poll touches then nearly always finds its changes.
 SOURCES = tuple(topic for topic in TOPICS if topic.table is not None)
@@ -43,6 +43,7 @@ def events_query(
     """
     for table in EVENTS_TABLES:
         ensure_table(lake, table)
+    tables = OpenTables(lake)
     checkpoint = checkpoint_path(lake)
     starting = "earliest"
     # Spark makes the directory before it writes an offset into it, and may be killed in between.
@@ -60,7 +61,7 @@ def events_query(
     return (
         messages.writeStream.queryName(EVENTS)
         .option("checkpointLocation", str(checkpoint))
-        .foreachBatch(lambda batch, batch_id: write_batch(batch, batch_id, lake, rows))
+        .foreachBatch(lambda batch, batch_id: write_batch(batch, batch_id, lake, tables, rows))
     )
 
 
@@ -68,41 +69,43 @@ def checkpoint_path(lake: Path) -> Path:
     return lake / "_checkpoints" / EVENTS
 
 
-def write_batch(batch: DataFrame, batch_id: int, lake: Path, rows: Counter[str]) -> None:
+def write_batch(batch: DataFrame, batch_id: int, lake: Path, tables: OpenTables, rows: Counter[str]) -> None:
     """Append one batch to each table that it has rows for; a batch that comes again is passed over."""
     app = _application(lake)
+
+    def append_few(rows: DataFrame, table: Table) -> None:
+        append_rows(tables.newest(table), table, rows.toArrow(), f"{table.name}/{app}", batch_id)
+
+    def append_many(rows: DataFrame, table: Table) -> None:
+        (
+            rows.coalesce(1)
+            .write.format("delta")
+            .mode("append")
+            .option("txnAppId", f"{table.name}/{app}")
+            .option("txnVersion", batch_id)
+            .save(str(table_path(lake, table)))
+        )
+
     messages = with_readability(batch, SOURCES).persist()
     try:
-        counted = messages.groupBy("topic", "is_readable").count().collect()
-        readable = {row["topic"]: row["count"] for row in counted if row["is_readable"]}
-        unreadable = sum(row["count"] for row in counted if not row["is_readable"])
-        append = _append_few if unreadable + sum(readable.values()) <= FEW_MESSAGES else _append_many
+        counted = messages.groupBy("topic", "is_readable").agg(
+            F.count("*").alias("messages"), F.sum(F.length("value")).alias("bytes")
+        ).collect()  # fmt: skip
+        readable = {row["topic"]: row["messages"] for row in counted if row["is_readable"]}
+        unreadable = sum(row["messages"] for row in counted if not row["is_readable"])
+        is_small = unreadable + sum(readable.values()) <= FEW_MESSAGES
+        append = append_few if is_small and sum(row["bytes"] or 0 for row in counted) <= FEW_BYTES else append_many
         for topic in SOURCES:
             if topic.table is not None and topic.name in readable and topic is not REJECTIONS:
-                append(rows_of(messages, topic), topic.table, lake, app, batch_id)
+                append(rows_of(messages, topic), topic.table)
                 rows[f"events/{topic.name}"] += readable[topic.name]
         # One append a table and batch: what the poller rejected and what could not be read go together.
         if unreadable or REJECTIONS.name in readable:
             rejected = rows_of(messages, REJECTIONS).unionByName(unreadable_of(messages))
-            append(rejected, EVENTS_REJECTIONS, lake, app, batch_id)
+            append(rejected, EVENTS_REJECTIONS)
             rows["events/rejections"] += unreadable + readable.get(REJECTIONS.name, 0)
     finally:
         messages.unpersist()
-
-
-def _append_few(rows: DataFrame, table: Table, lake: Path, app: str, batch_id: int) -> None:
-    append_rows(open_table(lake, table), table, rows.toArrow(), f"{table.name}/{app}", batch_id)
-
-
-def _append_many(rows: DataFrame, table: Table, lake: Path, app: str, batch_id: int) -> None:
-    (
-        rows.coalesce(1)
-        .write.format("delta")
-        .mode("append")
-        .option("txnAppId", f"{table.name}/{app}")
-        .option("txnVersion", batch_id)
-        .save(str(table_path(lake, table)))
-    )
 
 
 def _application(lake: Path) -> str:

@@ -11,9 +11,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from bike_assets.lake.rows import read_spans, replace_spans
+from bike_assets.lake.rows import read_spans, replace_spans, rows_near
 from bike_assets.lake.spark import SPARKS, frame, is_conflict, read_table
-from bike_assets.lake.tables import ensure_table, open_table, table_path
+from bike_assets.lake.tables import OpenTables, ensure_table, table_path
 from bike_assets.model.readings import State
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
 from bike_assets.stream.progress import LIVE
@@ -23,8 +23,9 @@ log = structlog.get_logger()
 KEY = list(LIVE_SYSTEM_MINUTE.grain)
 MINUTE = timedelta(minutes=1)
 JOINED = timedelta(hours=2)
-FEW_ROWS = 100_000
-"""Of so many rows, from the files around the touched minutes, the minutes are computed without a job of Delta's."""
+FEW_ROWS, FEW_MINUTES = 100_000, 10_000
+"""From files of so many events and polls, and into files of so many minutes, no job of Delta's is needed. deltalake
+rewrites the minutes beside those that it replaces into one file with them; Spark splits them off."""
 
 TRIES = 3
 """How often a write is tried that a compaction got in the way of."""
@@ -92,11 +93,12 @@ def system_minutes(status: DataFrame, polls: DataFrame) -> DataFrame:
 def live_query(spark: SparkSession, lake: Path, rows: Counter[str]) -> DataStreamWriter:
     """The query, not yet started. Without its checkpoint it computes every minute once more."""
     ensure_table(lake, LIVE_SYSTEM_MINUTE)
+    tables = OpenTables(lake)
     return (
         _touched(spark, lake)
         .writeStream.queryName(LIVE)
         .option("checkpointLocation", str(lake / "_checkpoints" / LIVE))
-        .foreachBatch(lambda batch, _: replace_minutes(batch, lake, rows))
+        .foreachBatch(lambda batch, _: replace_minutes(batch, lake, tables, rows))
     )
 
 
@@ -113,7 +115,7 @@ def _touched(spark: SparkSession, lake: Path) -> DataFrame:
     )
 
 
-def replace_minutes(touched: DataFrame, lake: Path, counted: Counter[str]) -> None:
+def replace_minutes(touched: DataFrame, lake: Path, tables: OpenTables, counted: Counter[str]) -> None:
     """Compute the touched stretches of time from the committed events and put them in the place of the old.
 
     All systems of a stretch are computed, touched or not: it is mostly a minute or two behind now, and
@@ -129,7 +131,7 @@ def replace_minutes(touched: DataFrame, lake: Path, counted: Counter[str]) -> No
     parts = stretches([(row["low"], row["high"]) for row in found])
     for tries in range(TRIES):
         try:
-            _replace(spark, lake, parts)
+            _replace(spark, lake, tables, parts)
             break
         except (*SPARKS, CommitFailedError) as err:
             # The night's compaction was quicker. It moved rows and changed none, so the same minutes are computed.
@@ -139,14 +141,16 @@ def replace_minutes(touched: DataFrame, lake: Path, counted: Counter[str]) -> No
     counted["live/system_minute"] += sum(row["minutes"] for row in found)
 
 
-def _replace(spark: SparkSession, lake: Path, parts: list[Stretch]) -> None:
+def _replace(spark: SparkSession, lake: Path, tables: OpenTables, parts: list[Stretch]) -> None:
     """By this process where the rows are few, as they are while nothing is behind; by Spark where they are many."""
-    minutes = open_table(lake, LIVE_SYSTEM_MINUTE)  # a write after this one is another's, and a conflict
+    minutes = tables.newest(LIVE_SYSTEM_MINUTE)  # a write after this one is another's, and a conflict
     # Spark's instants are naive here.
     spans = [(low.replace(tzinfo=UTC), high.replace(tzinfo=UTC) + MINUTE) for low, high in parts]
-    status = read_spans(open_table(lake, EVENTS_STATION_STATUS), EVENTS_STATION_STATUS, "observed_at", spans, FEW_ROWS)
-    polls = read_spans(open_table(lake, EVENTS_POLLS), EVENTS_POLLS, "fetched_at", spans, FEW_ROWS)
-    if status is None or polls is None:
+    status, polls = (
+        read_spans(tables.newest(table), table, instant, spans, FEW_ROWS)
+        for table, instant in ((EVENTS_STATION_STATUS, "observed_at"), (EVENTS_POLLS, "fetched_at"))
+    )
+    if status is None or polls is None or rows_near(minutes, "minute", spans) > FEW_MINUTES:
         _replace_many(spark, lake, parts)
         return
     found = system_minutes(frame(spark, EVENTS_STATION_STATUS, status), frame(spark, EVENTS_POLLS, polls)).toArrow()

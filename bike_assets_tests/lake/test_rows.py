@@ -9,7 +9,7 @@ import pytest
 from deltalake.exceptions import CommitFailedError
 
 from bike_assets.lake.rows import append_rows, read_rows, read_spans, replace_rows, replace_spans
-from bike_assets.lake.tables import arrow_schema, ensure_table, open_table, row_count, table_path
+from bike_assets.lake.tables import OpenTables, arrow_schema, ensure_table, open_table, row_count, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS
@@ -130,12 +130,30 @@ def test_a_checkpoint_is_made_in_time_and_remembers_what_was_written(tmp_path: P
     delta = open_table(tmp_path, EVENTS_POLLS)
     for version in range(99):
         assert not (log / "_last_checkpoint").exists()
+        delta.update_incremental()
         append_rows(delta, EVENTS_POLLS, polls(version), APPLICATION, version)
     assert (log / "_last_checkpoint").exists()
     assert not (log / "._last_checkpoint.crc").exists()
     for commit in log.glob("*.json"):
         commit.unlink()
     assert open_table(tmp_path, EVENTS_POLLS).transaction_version(APPLICATION) == 98
+
+
+def test_a_torn_note_of_the_last_checkpoint_holds_up_no_write(tmp_path: Path) -> None:
+    ensure_table(tmp_path, EVENTS_POLLS)
+    (table_path(tmp_path, EVENTS_POLLS) / "_delta_log" / "_last_checkpoint").touch()
+    append_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS, polls(0), APPLICATION, 0)
+    assert row_count(tmp_path, EVENTS_POLLS) == 1
+
+
+def test_a_table_that_stays_open_shows_what_was_written_since(tmp_path: Path) -> None:
+    ensure_table(tmp_path, EVENTS_POLLS)
+    tables = OpenTables(tmp_path)
+    assert len(read_rows(tables.newest(EVENTS_POLLS), EVENTS_POLLS)) == 0
+    append_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS, polls(0), APPLICATION, 0)
+    append_rows(tables.newest(EVENTS_POLLS), EVENTS_POLLS, polls(0), APPLICATION, 0)
+    append_rows(tables.newest(EVENTS_POLLS), EVENTS_POLLS, polls(1), APPLICATION, 1)
+    assert minutes_of(read_rows(tables.newest(EVENTS_POLLS), EVENTS_POLLS)) == [0, 1]
 
 
 def test_rows_of_stretches_are_read_from_the_files_that_may_hold_them(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -400,10 +401,14 @@ def test_a_hole_is_told_in_hours_of_a_station(tmp_path: Path) -> None:
     assert (shown["hours_unknown"], shown["share_unknown"]) == (6.0, 0.25)
 
 
-def test_today_has_no_hole_yet(tmp_path: Path) -> None:
-    today = datetime.now(UTC).date()
-    lake = in_lake(tmp_path, system_days=[system_day(local_date=today, **seconds(86_400, unknown=80_000.0))])
-    assert counts(found_in(lake, hole_in_the_day, first=today, last=today)) == (0, 0)
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])  # 14 h before UTC, and 11 h after it
+def test_today_has_no_hole_yet_wherever_a_system_is(tmp_path: Path, zone: str) -> None:
+    today = datetime.now(ZoneInfo(zone)).date()
+    days = [system_day(local_date=day, **seconds(86_400, unknown=80_000.0)) for day in (today - DAY, today)]
+    lake = in_lake(tmp_path, system_days=days, systems=[{"system_id": "oslo", "timezone": zone}])
+    found = found_in(lake, hole_in_the_day, first=today - DAY, last=today)
+    assert [row["local_date"] for row in found.first_bad] == [f"{today - DAY}"]
+    assert counts(found) == (1, 1)
 
 
 # All of them

@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame, Row, SparkSession
 
 from bike_assets.lake.duck import connect
 from bike_assets.lake.maintenance import compact
-from bike_assets.lake.tables import ensure_table, table_path
+from bike_assets.lake.rows import rows_near
+from bike_assets.lake.tables import OpenTables, ensure_table, open_table, table_path
 from bike_assets.model.messages import Outcome
 from bike_assets.model.readings import State
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
@@ -84,7 +85,7 @@ class Lake:
 
     def touch(self, *at: datetime) -> None:
         rows = self.spark.createDataFrame([("oslo", each) for each in at], "system_id string, minute timestamp")
-        replace_minutes(rows, self.path, Counter())
+        replace_minutes(rows, self.path, OpenTables(self.path), Counter())
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         with connect(self.path) as con:
@@ -125,6 +126,20 @@ def test_minutes_that_were_not_touched_stay_as_they_are(spark: SparkSession, tmp
     lake.touch(NOON, midnight)
     found = lake.ask("SELECT minute FROM live.system_minute ORDER BY 1")
     assert [each for (each,) in found] == [NOON, midnight]
+
+
+def test_what_is_rewritten_beside_a_minute_stays_little(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "FEW_MINUTES", 3)
+    lake = Lake(spark, tmp_path)
+    for minute in range(8):
+        lake.add(Message(POLLS, poll(at=NOON + minute * live.MINUTE, bikes=minute)))
+        lake.touch(NOON + minute * live.MINUTE)
+        lake.touch(NOON + minute * live.MINUTE)
+    assert lake.ask("SELECT count(*), sum(bikes_available) FROM live.system_minute") == [(8, 28)]
+    newest = [(NOON + 7 * live.MINUTE, NOON + 8 * live.MINUTE)]
+    assert rows_near(open_table(tmp_path, LIVE_SYSTEM_MINUTE), "minute", newest) <= 4
 
 
 def test_touched_minutes_are_joined_to_few_stretches() -> None:
