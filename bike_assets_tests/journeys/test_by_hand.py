@@ -19,7 +19,7 @@ from bike_assets.local.ports import free_ports
 from bike_assets.locks import is_held
 from bike_assets_tests.conftest import CHECKOUT
 from bike_assets_tests.journeys import apis as api
-from bike_assets_tests.journeys.homes import BIKE, Home, is_one_sentence, wait_until
+from bike_assets_tests.journeys.homes import BIKE, COMMAND_S, Home, is_one_sentence, wait_until
 
 KEY = "canary/5f3e9d+0a"
 OUTCOMES = {
@@ -40,7 +40,7 @@ class ByHand:
     def run(self, *command: str) -> subprocess.CompletedProcess[bytes]:
         """Run a command in it and keep what it says."""
         done = subprocess.run(command, env=self.home.environment, cwd=self.home.directory, capture_output=True,
-                              timeout=150, check=False)
+                              timeout=COMMAND_S, check=False)
         self.said += [done.stdout, done.stderr]
         return done
 
