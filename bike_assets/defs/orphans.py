@@ -1,4 +1,4 @@
-"""Runs whose process is gone: `bike up` fails them at once, before Dagster's daemon is there.
+"""Runs whose process is gone: `bike up` fails them at once, before Dagster's daemon is there, and names the pools.
 
 Run as a process of its own, so that `bike up` need not hold Dagster in its memory.
 """
@@ -9,6 +9,7 @@ import dagster as dg
 from dagster._core.launcher import WorkerStatus
 
 from bike_assets.defs.launcher import WatchedRunLauncher
+from bike_assets.defs.pools import make_known
 
 GONE = "The process of this run is gone: it was killed, or the machine was."
 _STATUSES = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -36,5 +37,6 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
 
 if __name__ == "__main__":
     with dg.DagsterInstance.get() as here:
+        make_known(here)
         for run_id in end_orphans(here):
             sys.stderr.write(f"run {run_id} was ended: its process is gone\n")

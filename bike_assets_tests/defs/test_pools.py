@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from bike_assets.definitions import defs
-from bike_assets.defs.pools import DRAIN, WAREHOUSE
+from bike_assets.defs.pools import DRAIN, WAREHOUSE, make_known
 
 CHECKOUT = Path(__file__).parents[2]
 JOBS = {
@@ -24,6 +24,15 @@ JOBS = {
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_takes_the_pools_of_what_it_writes(name: str) -> None:
     assert {pool for node in defs.resolve_job_def(name).graph.nodes for pool in node.definition.pools} == JOBS[name]
+
+
+def test_the_first_runs_of_an_instance_find_the_pools_limited(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text((CHECKOUT / "dagster.yaml").read_text())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        make_known(instance)
+        limits = {each.name: each.limit for each in instance.event_log_storage.get_pool_limits()}
+        assert limits == {DRAIN: 1, WAREHOUSE: 1}
+        assert instance.event_log_storage.get_concurrency_keys() == {DRAIN, WAREHOUSE}
 
 
 @pytest.mark.parametrize("file", ["dagster.yaml", "docker/dagster.yaml"])
