@@ -67,7 +67,6 @@ def build_days(job: dg.JobDefinition, first: date, last: date, dagster_home: Pat
     """
     result = _run(job, tags_of(first, last), dagster_home, on_step)
     for failure in _failures(result):
-        _refuse_interrupted(failure)
         raise NotBuilt(f"{failure.step_key}: {_reason(failure)}")
     if not result.success:
         raise NotBuilt("The run failed; the Dagster UI shows why.")
@@ -88,8 +87,6 @@ def run_to_the_end(
 
     result = _run(job, tags_of(*days) if days else {}, dagster_home, keep)
     evaluated = dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    for failure in _failures(result):
-        _refuse_interrupted(failure)
     judged = {event.step_key for event in result.all_events if event.event_type is evaluated}
     broken = [Broken(str(each.step_key), _reason(each)) for each in _failures(result) if each.step_key not in judged]
     not_run = [Checked(".".join(key.asset_key.path), key.name) for key in job.asset_layer.asset_graph.asset_check_keys]
@@ -103,10 +100,13 @@ def _run(
     run_id = str(uuid.uuid4())
     with dg.DagsterInstance.get() as instance:
         instance.add_event_listener(run_id, lambda entry: _tell(entry, on_step))
-        return job.execute_in_process(
+        result = job.execute_in_process(
             run_config=_QUIET, instance=instance, run_id=run_id, raise_on_error=False,
             tags={**tags, HOST_TAG: socket.gethostname()},
         )  # fmt: skip
+    if any(map(_is_interrupted, _failures(result))):
+        raise KeyboardInterrupt
+    return result
 
 
 def _tell(entry: dg.EventLogEntry, on_step: OnStep) -> None:
@@ -140,11 +140,10 @@ def _failures(result: dg.ExecuteInProcessResult) -> Iterator[dg.DagsterEvent]:
     return (event for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_FAILURE)
 
 
-def _refuse_interrupted(failure: dg.DagsterEvent) -> None:
-    """Ctrl-C is no failure of a step, though Dagster tells it as one."""
+def _is_interrupted(failure: dg.DagsterEvent) -> bool:
+    """Whether it was Ctrl-C, which Dagster tells as a step's failure."""
     error = first_cause(failure)
-    if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-        raise KeyboardInterrupt
+    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 
 
 def _reason(failure: dg.DagsterEvent) -> str:

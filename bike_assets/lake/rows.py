@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, write_deltalake
 
-from bike_assets.lake.tables import arrow_schema, checkpoint
+from bike_assets.lake.tables import arrow_schema, checkpoint, directory_of
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 
@@ -75,9 +75,8 @@ def _files(delta: DeltaTable) -> pa.Table:
 
 def _read(delta: DeltaTable, table: Table, files: pa.Table) -> pa.Table:
     schema = arrow_schema(table).remove_metadata()
-    # Both are written as in an URI, where a space is %20.
-    home = unquote(delta.table_uri.removeprefix("file://")).rstrip("/")
-    paths = [f"{home}/{unquote(path)}" for path in files["path"].to_pylist()]
+    home = directory_of(delta)
+    paths = [str(home / unquote(path)) for path in files["path"].to_pylist()]  # written as in an URI too
     if not paths:
         return schema.empty_table()
     by_day = ds.partitioning(pa.schema([schema.field(name) for name in table.partitioned_by]), flavor="hive")

@@ -66,12 +66,17 @@ def open_table(lake: Path, table: Table) -> DeltaTable:
         raise LakeBroken(f"{table.name} cannot be read: {str(err).splitlines()[0]}.") from None
 
 
+def directory_of(delta: DeltaTable) -> Path:
+    """Where an opened table lives: its address is an URI, where a space is %20."""
+    return Path(unquote(delta.table_uri.removeprefix("file://")))
+
+
 def checkpoint(delta: DeltaTable, table: Table) -> None:
     """Make a checkpoint where the table's properties want one by now.
 
     Hadoop's checksum of `_last_checkpoint` goes away: a wrong one makes Spark's first look slow.
     """
-    log = Path(unquote(delta.table_uri.removeprefix("file://"))) / "_delta_log"
+    log = directory_of(delta) / "_delta_log"
     if delta.version() - _last_checkpoint(log) >= int(table.properties["delta.checkpointInterval"]):
         delta.create_checkpoint()
         (log / "._last_checkpoint.crc").unlink(missing_ok=True)
@@ -89,14 +94,14 @@ class OpenTables:
     """Tables of a lake that stay open: with each look only the log's new entries are read."""
 
     def __init__(self, lake: Path) -> None:
-        self._lake = lake
+        self.lake = lake
         self._opened: dict[str, DeltaTable] = {}
 
     def newest(self, table: Table) -> DeltaTable:
         """The table at its newest version. Raises LakeBroken naming it."""
         opened = self._opened.pop(table.name, None)
         if opened is None:
-            opened = open_table(self._lake, table)
+            opened = open_table(self.lake, table)
         else:
             opened.update_incremental()
         self._opened[table.name] = opened  # not where that failed: it is opened anew then

@@ -61,7 +61,7 @@ def events_query(
     return (
         messages.writeStream.queryName(EVENTS)
         .option("checkpointLocation", str(checkpoint))
-        .foreachBatch(lambda batch, batch_id: write_batch(batch, batch_id, lake, tables, rows))
+        .foreachBatch(lambda batch, batch_id: write_batch(batch, batch_id, tables, rows))
     )
 
 
@@ -69,9 +69,9 @@ def checkpoint_path(lake: Path) -> Path:
     return lake / "_checkpoints" / EVENTS
 
 
-def write_batch(batch: DataFrame, batch_id: int, lake: Path, tables: OpenTables, rows: Counter[str]) -> None:
+def write_batch(batch: DataFrame, batch_id: int, tables: OpenTables, rows: Counter[str]) -> None:
     """Append one batch to each table that it has rows for; a batch that comes again is passed over."""
-    app = _application(lake)
+    app = _application(tables.lake)
 
     def append_few(rows: DataFrame, table: Table) -> None:
         append_rows(tables.newest(table), table, rows.toArrow(), f"{table.name}/{app}", batch_id)
@@ -83,7 +83,7 @@ def write_batch(batch: DataFrame, batch_id: int, lake: Path, tables: OpenTables,
             .mode("append")
             .option("txnAppId", f"{table.name}/{app}")
             .option("txnVersion", batch_id)
-            .save(str(table_path(lake, table)))
+            .save(str(table_path(tables.lake, table)))
         )
 
     messages = with_readability(batch, SOURCES).persist()

@@ -14,6 +14,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 from bike_assets.lake.rows import read_spans, replace_spans, rows_near
 from bike_assets.lake.spark import SPARKS, frame, is_conflict, read_table
 from bike_assets.lake.tables import OpenTables, ensure_table, table_path
+from bike_assets.model.messages import GOOD
 from bike_assets.model.readings import State
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
 from bike_assets.stream.progress import LIVE
@@ -36,7 +37,7 @@ _LEVELS = ("stations", "empty", "full", "closed", "bikes_available", "docks_avai
 
 def is_good() -> Column:
     """A good poll of stations: only these say anything of them."""
-    return (F.col("feed") == "station_status") & F.col("outcome").isin("ok", "not_modified")
+    return (F.col("feed") == "station_status") & F.col("outcome").isin(*sorted(each.value for each in GOOD))
 
 
 def is_open(state: str) -> Column:
@@ -98,7 +99,7 @@ def live_query(spark: SparkSession, lake: Path, rows: Counter[str]) -> DataStrea
         _touched(spark, lake)
         .writeStream.queryName(LIVE)
         .option("checkpointLocation", str(lake / "_checkpoints" / LIVE))
-        .foreachBatch(lambda batch, _: replace_minutes(batch, lake, tables, rows))
+        .foreachBatch(lambda batch, _: replace_minutes(batch, tables, rows))
     )
 
 
@@ -115,7 +116,7 @@ def _touched(spark: SparkSession, lake: Path) -> DataFrame:
     )
 
 
-def replace_minutes(touched: DataFrame, lake: Path, tables: OpenTables, counted: Counter[str]) -> None:
+def replace_minutes(touched: DataFrame, tables: OpenTables, counted: Counter[str]) -> None:
     """Compute the touched stretches of time from the committed events and put them in the place of the old.
 
     All systems of a stretch are computed, touched or not: it is mostly a minute or two behind now, and
@@ -131,7 +132,7 @@ def replace_minutes(touched: DataFrame, lake: Path, tables: OpenTables, counted:
     parts = stretches([(row["low"], row["high"]) for row in found])
     for tries in range(TRIES):
         try:
-            _replace(spark, lake, tables, parts)
+            _replace(spark, tables, parts)
             break
         except (*SPARKS, CommitFailedError) as err:
             # The night's compaction was quicker. It moved rows and changed none, so the same minutes are computed.
@@ -141,7 +142,7 @@ def replace_minutes(touched: DataFrame, lake: Path, tables: OpenTables, counted:
     counted["live/system_minute"] += sum(row["minutes"] for row in found)
 
 
-def _replace(spark: SparkSession, lake: Path, tables: OpenTables, parts: list[Stretch]) -> None:
+def _replace(spark: SparkSession, tables: OpenTables, parts: list[Stretch]) -> None:
     """By this process where the rows are few, as they are while nothing is behind; by Spark where they are many."""
     minutes = tables.newest(LIVE_SYSTEM_MINUTE)  # a write after this one is another's, and a conflict
     # Spark's instants are naive here.
@@ -151,7 +152,7 @@ def _replace(spark: SparkSession, lake: Path, tables: OpenTables, parts: list[St
         for table, instant in ((EVENTS_STATION_STATUS, "observed_at"), (EVENTS_POLLS, "fetched_at"))
     )
     if status is None or polls is None or rows_near(minutes, "minute", spans) > FEW_MINUTES:
-        _replace_many(spark, lake, parts)
+        _replace_many(spark, tables.lake, parts)
         return
     found = system_minutes(frame(spark, EVENTS_STATION_STATUS, status), frame(spark, EVENTS_POLLS, polls)).toArrow()
     replace_spans(minutes, LIVE_SYSTEM_MINUTE, found, "minute", spans)

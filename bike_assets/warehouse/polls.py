@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from bike_assets.model.constants import BULK_INTERVAL, MAX_GAP
+from bike_assets.model.messages import GOOD
 from bike_assets.warehouse.shape import HOUR_MS, hour_of, local_date, local_hour, local_seconds, start_of
 
 _DAY = timedelta(days=1)
@@ -101,7 +102,7 @@ def _intervals(polls: DataFrame, first: date, last: date) -> DataFrame:
 
 def is_good() -> Column:
     """A good poll of stations: only these say anything of them."""
-    return (F.col("feed") == "station_status") & F.col("outcome").isin("ok", "not_modified")
+    return (F.col("feed") == "station_status") & F.col("outcome").isin(*sorted(each.value for each in GOOD))
 
 
 def _within(interval: Column, longest: timedelta) -> Column:

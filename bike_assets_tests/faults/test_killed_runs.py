@@ -15,9 +15,8 @@ import pytest
 import requests
 
 from bike_assets.local.home import CHECKOUT
-from bike_assets_tests.journeys.homes import Home, home, wait_until
+from bike_assets_tests.journeys.homes import BIN, Home, home, wait_until
 
-BIN = Path(sys.executable).parent
 READY_S, ENDS_S = 60, 60
 GOING = {"STARTING", "STARTED", "CANCELING", "QUEUED", "NOT_STARTED"}
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from bike_assets.lake.tables import table_path
 from bike_assets.model.schema import Table
+from bike_assets_tests.journeys.dagsters import Dagster
 from bike_assets_tests.journeys.homes import wait_until
 
 LAST = """query($asset: AssetKeyInput!, $check: String!) {
@@ -68,10 +69,8 @@ class Room:
 
     def _evaluation(self, table: Table, check: str) -> float | None:
         """When a check last came to a result."""
-        asked = {"query": LAST, "variables": {"asset": {"path": list(table.path)}, "check": check}}
-        answer = self._page.request.post(f"{self._url}/graphql", data=asked).json()
-        return max((each["evaluation"]["timestamp"] for each in answer["data"]["assetCheckExecutions"]
-                    if each["evaluation"]), default=None)  # fmt: skip
+        found = Dagster(self._url).ask(LAST, asset={"path": list(table.path)}, check=check)["assetCheckExecutions"]
+        return max((each["evaluation"]["timestamp"] for each in found if each["evaluation"]), default=None)
 
     def _said(self, *words: str) -> str:
         """The first of the words that stands on the page as a tag."""

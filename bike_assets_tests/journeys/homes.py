@@ -18,6 +18,8 @@ from bike_assets.local.ports import free_ports
 from bike_assets_tests.conftest import HOME
 
 PORTS = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "PAGE_PORT", "DAGSTER_PORT", "SIMULATOR_PORT", "SPARK_PORT")
+BIN = Path(sys.executable).parent
+"""The programs of this environment."""
 BIKE = (sys.executable, "-m", "bike_assets")
 COMMAND_S = 280.0
 

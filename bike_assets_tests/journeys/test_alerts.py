@@ -10,8 +10,8 @@ import requests
 
 from bike_assets.local.home import CHECKOUT
 from bike_assets_tests.alerts.servers import HttpServer
-from bike_assets_tests.faults.test_killed_runs import BIN
-from bike_assets_tests.journeys.homes import Home, home, wait_until
+from bike_assets_tests.journeys.dagsters import Dagster
+from bike_assets_tests.journeys.homes import BIN, Home, home, wait_until
 
 CANARY = "canary-0123456789"
 SEEN_S = 60.0
@@ -62,7 +62,7 @@ def answers(made: Home) -> bool:
 
 
 def ask(made: Home, query: str) -> Any:
-    return requests.post(f"{made.url('DAGSTER_PORT')}/graphql", json={"query": query}, timeout=30).json()["data"]
+    return Dagster(made.url("DAGSTER_PORT")).ask(query)
 
 
 def ticks(made: Home) -> dict[str, list[dict[str, Any]]]:

@@ -3,7 +3,6 @@
 import gzip
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from bike_assets.local.ports import free_ports
 from bike_assets.locks import is_held
 from bike_assets_tests.conftest import CHECKOUT
 from bike_assets_tests.journeys import apis as api
-from bike_assets_tests.journeys.homes import BIKE, COMMAND_S, Home, is_one_sentence, wait_until
+from bike_assets_tests.journeys.homes import BIKE, BIN, COMMAND_S, Home, is_one_sentence, wait_until
 
 KEY = "canary/5f3e9d+0a"
 OUTCOMES = {
@@ -47,7 +46,7 @@ class ByHand:
     def materialise(self, *keys: str, day: str | None = None) -> subprocess.CompletedProcess[bytes]:
         """Materialise assets, or a day of them, by Dagster's own command line."""
         partition = () if day is None else ("--partition", day)
-        return self.run(str(Path(sys.executable).parent / "dagster"), "asset", "materialize", "-m",
+        return self.run(str(BIN / "dagster"), "asset", "materialize", "-m",
                         "bike_assets.definitions", "--select", ",".join(keys), *partition)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import psutil
 import pytest
@@ -18,6 +17,7 @@ from bike_assets.model.tables import TABLES
 from bike_assets.model.warehouse import FACT_STATION_HOUR
 from bike_assets_tests.browser import chromium
 from bike_assets_tests.journeys.control_room import double_a_row, room
+from bike_assets_tests.journeys.dagsters import Dagster
 from bike_assets_tests.journeys.homes import Home, end, is_one_sentence, wait_until
 from bike_assets_tests.journeys.test_replay import REAL, WARNINGS
 
@@ -26,9 +26,6 @@ CITIES = {"jcdecaux:besancon": 30, "oslobysykkel": 255}
 SHOWN_S = 180
 
 ASSETS = "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp } } }"
-LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
-    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status startTime endTime } } }"
 CHECKS = "{ assetNodes { assetKey { path } assetChecksOrError { ... on AssetChecks { checks { name } } } } }"
 LAST_CHECK = """query($asset: AssetKeyInput!, $check: String!) {
     assetCheckExecutions(assetKey: $asset, checkName: $check, limit: 1) { evaluation { success } } }"""
@@ -41,18 +38,15 @@ class Demo:
     home: Home
     process: subprocess.Popen[bytes]
 
-    def graphql(self, query: str, **variables: Any) -> Any:
-        """Ask Dagster."""
-        asked = requests.post(f"{self.home.url('DAGSTER_PORT')}/graphql", timeout=60,
-                              json={"query": query, "variables": variables})
-        answer = asked.json()
-        assert "errors" not in answer, answer["errors"]
-        return answer["data"]
+    @property
+    def dagster(self) -> Dagster:
+        """Its control room."""
+        return Dagster(self.home.url("DAGSTER_PORT"))
 
     def materialised(self) -> set[str]:
         """The assets that Dagster shows as materialised."""
         try:
-            nodes = self.graphql(ASSETS)["assetNodes"]
+            nodes = self.dagster.ask(ASSETS)["assetNodes"]
         except requests.ConnectionError:
             return set()
         return {"/".join(node["assetKey"]["path"]) for node in nodes if node["assetMaterializations"]}
@@ -61,35 +55,17 @@ class Demo:
         """Launch a run of today of these assets with their checks, as the button in the UI does; its status at its end.
         """
         assets = [{"path": key.split("/")} for key in keys]
-        run_id = self.launch("__ASSET_JOB", assetSelection=assets, today=f"{datetime.now(UTC):%Y-%m-%d}")
-        return str(self.ended(run_id)["status"])
-
-    def launch(self, job: str, today: str | None = None, **selection: Any) -> str:
-        """Launch a run, of today where it is one of days; its id."""
-        selector = {"repositoryLocationName": "bike_assets.definitions", "repositoryName": "__repository__",
-                    "pipelineName": job, **selection}  # fmt: skip
-        tags = [{"key": "dagster/partition", "value": today}] if today else []
-        params = {"selector": selector, "runConfigData": "{}", "executionMetadata": {"tags": tags}, "mode": "default"}
-        launched = self.graphql(LAUNCH, params=params)["launchRun"]
-        assert launched["__typename"] == "LaunchRunSuccess", launched
-        return str(launched["run"]["runId"])
-
-    def ended(self, run_id: str) -> dict[str, Any]:
-        """A run at its end: its status, and when it began and ended."""
-        wait_until(lambda: self._run(run_id)["endTime"] is not None, 240, f"run {run_id} ends", every_s=0.5)
-        return self._run(run_id)
-
-    def _run(self, run_id: str) -> dict[str, Any]:
-        run: dict[str, Any] = self.graphql(RUN, id=run_id)["runOrError"]
-        return run
+        tags = {"dagster/partition": f"{datetime.now(UTC):%Y-%m-%d}"}
+        run_id = self.dagster.launch("__ASSET_JOB", tags=tags, assetSelection=assets)
+        return str(self.dagster.ended(run_id)["status"])
 
     def checks(self) -> dict[str, bool | None]:
         """Every asset check: whether it passed when it last ran, None where it never ran."""
         found = {}
-        for node in self.graphql(CHECKS)["assetNodes"]:
+        for node in self.dagster.ask(CHECKS)["assetNodes"]:
             for check in node["assetChecksOrError"].get("checks", []):
                 path = node["assetKey"]["path"]
-                ran = self.graphql(LAST_CHECK, asset={"path": path}, check=check["name"])["assetCheckExecutions"]
+                ran = self.dagster.ask(LAST_CHECK, asset={"path": path}, check=check["name"])["assetCheckExecutions"]
                 found["/".join([*path, check["name"]])] = ran[0]["evaluation"]["success"] if ran else None
         return found
 
@@ -201,7 +177,7 @@ def test_a_drain_is_done_by_the_resident_stream(up: Demo) -> None:
 
 
 def test_of_two_drains_from_the_ui_the_second_waits_for_the_first(up: Demo) -> None:
-    first, second = sorted((up.ended(run) for run in [up.launch("drain"), up.launch("drain")]),
+    first, second = sorted((up.dagster.ended(run) for run in [up.dagster.launch("drain"), up.dagster.launch("drain")]),
                            key=lambda run: run["startTime"])  # fmt: skip
     assert (first["status"], second["status"]) == ("SUCCESS", "SUCCESS")
     assert second["startTime"] >= first["endTime"]

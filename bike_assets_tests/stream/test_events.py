@@ -52,7 +52,7 @@ def test_messages_become_rows_with_the_place_where_they_stood(spark: SparkSessio
         Message(POLLS, poll(), partition=2, offset=9),
     )
     rows: Counter[str] = Counter()
-    write_batch(messages, 0, lake, OpenTables(lake), rows)
+    write_batch(messages, 0, OpenTables(lake), rows)
     columns = "station_id, bikes_available, utc_date, kafka_partition, kafka_offset"
     found = ask(lake, f"SELECT {columns} FROM events.station_status")  # noqa: S608
     assert [(*row[:2], str(row[2]), *row[3:]) for row in found] == [("1", 7, "2026-05-04", 2, 41)]
@@ -63,8 +63,8 @@ def test_messages_become_rows_with_the_place_where_they_stood(spark: SparkSessio
 @pytest.mark.usefixtures("writer")
 def test_a_batch_that_comes_again_is_passed_over(spark: SparkSession, lake: Path) -> None:
     messages = batch(spark, Message(STATION_STATUS, status()), Message(POLLS, poll()))
-    write_batch(messages, 0, lake, OpenTables(lake), Counter())
-    write_batch(messages, 0, lake, OpenTables(lake), Counter())
+    write_batch(messages, 0, OpenTables(lake), Counter())
+    write_batch(messages, 0, OpenTables(lake), Counter())
     assert ask(lake, "SELECT count(*) FROM events.station_status") == [(1,)]
     assert ask(lake, "SELECT count(*) FROM events.polls") == [(1,)]
 
@@ -76,7 +76,7 @@ def test_a_batch_that_was_written_in_the_one_way_is_passed_over_by_the_other(
     for few in (*ways, *ways):
         monkeypatch.setattr(events, "FEW_MESSAGES", few)
         both = batch(spark, Message(STATION_STATUS, status()), Message(POLLS, poll()))
-        write_batch(both, 0, lake, OpenTables(lake), Counter())
+        write_batch(both, 0, OpenTables(lake), Counter())
     assert ask(lake, "SELECT count(*) FROM events.station_status") == [(1,)]
     assert ask(lake, "SELECT count(*) FROM events.polls") == [(1,)]
 
@@ -84,8 +84,8 @@ def test_a_batch_that_was_written_in_the_one_way_is_passed_over_by_the_other(
 @pytest.mark.usefixtures("writer")
 def test_a_batch_that_was_broken_off_between_two_tables_is_completed(spark: SparkSession, lake: Path) -> None:
     both = batch(spark, Message(STATION_STATUS, status()), Message(POLLS, poll()))
-    write_batch(both.where("topic = 'station_status'"), 0, lake, OpenTables(lake), Counter())
-    write_batch(both, 0, lake, OpenTables(lake), Counter())
+    write_batch(both.where("topic = 'station_status'"), 0, OpenTables(lake), Counter())
+    write_batch(both, 0, OpenTables(lake), Counter())
     assert ask(lake, "SELECT count(*) FROM events.station_status") == [(1,)]
     assert ask(lake, "SELECT count(*) FROM events.polls") == [(1,)]
 
@@ -111,7 +111,7 @@ def test_a_message_that_is_not_its_topics_is_rejected_and_the_others_are_kept(
         Message(STATION_STATUS, value, offset=2, key=b"oslo/1"),
         Message(STATION_STATUS, status(station_id="2"), offset=3),
     )
-    write_batch(messages, 0, lake, OpenTables(lake), Counter())
+    write_batch(messages, 0, OpenTables(lake), Counter())
     assert ask(lake, "SELECT station_id FROM events.station_status ORDER BY 1") == [("1",), ("2",)]
     rejected = ask(lake, "SELECT system_id, feed, row_index, reason, payload FROM events.rejections")
     place = "unreadable_message: topic station_status, partition 0, offset 2"
@@ -125,7 +125,7 @@ def test_what_the_poller_rejected_and_what_could_not_be_read_are_kept_together(
     messages = batch(
         spark, Message(REJECTIONS, REJECTION, offset=5), Message(POLLS, b"no JSON", offset=6)
     )
-    write_batch(messages, 0, lake, OpenTables(lake), Counter())
+    write_batch(messages, 0, OpenTables(lake), Counter())
     assert ask(lake, "SELECT row_index FROM events.rejections ORDER BY 1") == [(-1,), (3,)]
 
 
@@ -137,7 +137,7 @@ def test_without_a_checkpoint_it_goes_on_behind_what_each_table_holds(spark: Spa
         Message(POLLS, poll(), partition=1, offset=4),
         Message(REJECTIONS, REJECTION, partition=1, offset=7),
     )
-    write_batch(messages, 0, lake, OpenTables(lake), Counter())
+    write_batch(messages, 0, OpenTables(lake), Counter())
     offsets = starting_offsets(spark, lake, {topic.name: 2 for topic in TOPICS})
     assert offsets["station_status"] == {"0": 12, "1": -2}
     assert offsets["polls"] == {"0": -2, "1": 5}

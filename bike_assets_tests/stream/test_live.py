@@ -85,7 +85,7 @@ class Lake:
 
     def touch(self, *at: datetime) -> None:
         rows = self.spark.createDataFrame([("oslo", each) for each in at], "system_id string, minute timestamp")
-        replace_minutes(rows, self.path, OpenTables(self.path), Counter())
+        replace_minutes(rows, OpenTables(self.path), Counter())
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         with connect(self.path) as con:
