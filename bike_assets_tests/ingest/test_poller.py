@@ -111,7 +111,8 @@ def test_all_who_ask_for_a_system_at_the_same_time_get_its_polls(kafka: StandInK
     with polling(kafka, tmp_path, 3600) as running, ThreadPoolExecutor(3) as asking:
         running.wait_until(lambda: len(statuses(kafka)) == 1)
         asked = [asking.submit(running.poller.poll_now, "town", WAIT_S) for _ in range(3)]
-        assert all([poll.feed for poll in each.result()] == ["station_status"] for each in asked)
+        # A poll that was under way and the one that was asked for can be in one commit.
+        assert [{poll.feed for poll in each.result()} for each in asked] == [{"station_status"}] * 3
 
 
 def test_a_full_lane_holds_its_systems_back_until_the_broker_is_there_again(
