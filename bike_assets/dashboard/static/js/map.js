@@ -201,7 +201,8 @@ export class StationMap {
     const dirty = this.#dirty;
     if (dirty === null || dirty.length) this.#copy = this.#rows.slice();
     this.#dirty = [];
-    const state = (record) => this.#store.shown.get(record.key);
+    // The layer may read a row in a later frame, when its station has gone.
+    const state = (record) => this.#store.shown.get(record.key) ?? "unknown";
     return new deck.ScatterplotLayer({
       id: "stations",
       data: this.#copy,
