@@ -70,7 +70,7 @@ def _report(
     context: dg.OpExecutionContext, lake: Lake, table: Table, days: tuple[date, date] | None, rows: int
 ) -> None:
     """Dagster knows then that the days were built, and builds again what hangs on them."""
-    with lake.duckdb() as con:
+    with lake.duckdb(table) as con:
         metadata = {"dagster/row_count": rows, **shown(con, lake, table, days)}
     partitions = [None] if days is None else [day.isoformat() for day in each_of(days)]
     for partition in partitions:

@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr
 from bike_assets.heartbeats import FRESH_S, read_heartbeat
 from bike_assets.model.errors import LakeBroken, WrongSettings
 from bike_assets.model.schema import Table
+from bike_assets.model.tables import TABLES
 from bike_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -67,14 +68,14 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
         return datetime.now(UTC).date()
 
     @contextmanager
-    def duckdb(self) -> "Iterator[duckdb.DuckDBPyConnection]":
-        """A connection with all tables as views, as they are now. Raises Failure naming a table that is broken."""
+    def duckdb(self, *tables: Table) -> "Iterator[duckdb.DuckDBPyConnection]":
+        """A connection with these tables, or all, as views, as they are now. Raises Failure naming a broken one."""
         import duckdb
 
         from bike_assets.lake.duck import broken_table, connect
 
         try:
-            with connect(self.directory) as con:
+            with connect(self.directory, tables or TABLES) as con:
                 yield con
         except duckdb.Error as err:
             broken = broken_table(self.directory, err)

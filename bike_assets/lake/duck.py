@@ -5,7 +5,7 @@ Nothing is served from a DuckDB file: one that a process writes cannot be opened
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -25,8 +25,8 @@ _DUCK = {"string": "VARCHAR", "timestamp": "TIMESTAMPTZ", "date": "DATE", "int":
 _READING_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 
 
-def connect(lake: Path) -> duckdb.DuckDBPyConnection:
-    """A connection with all tables as they are now; a table that nobody has made yet is empty.
+def connect(lake: Path, tables: Sequence[Table] = TABLES) -> duckdb.DuckDBPyConnection:
+    """A connection with these tables as they are now; a table that nobody has made yet is empty.
 
     No file is opened before a question needs it. So a table that is broken fails the questions about it and no
     others, and neither a view nor a question about some days takes longer for the days beside them.
@@ -34,10 +34,11 @@ def connect(lake: Path) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     con.load_extension("icu")  # linked in, but not loaded; time zones need it
     con.execute("SET TimeZone = 'UTC'")
-    for table in TABLES:
+    for table in tables:
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {table.path[0]}")
         _show(con, lake, table)
-    _live_station_status(con)
+    if EVENTS_POLLS in tables and EVENTS_STATION_STATUS in tables:
+        _live_station_status(con)
     return con
 
 
@@ -109,6 +110,7 @@ def _text(value: str) -> str:
 
 def _live_station_status(con: duckdb.DuckDBPyConnection) -> None:
     """`live.station_status`: the latest event of each station, unknown where nobody has looked since."""
+    con.execute("CREATE SCHEMA IF NOT EXISTS live")
     con.execute(
         f"""
         CREATE VIEW live.station_status AS

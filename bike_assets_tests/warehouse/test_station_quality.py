@@ -76,6 +76,8 @@ def found(spark: SparkSession) -> Findings:
     station("moved a little", descriptions=(described("moved a little", -50), described("moved a little", 12, 400)))
     station("jumped the day before", descriptions=(described("jumped the day before", -50),
                                                    described("jumped the day before", -1, 600)))  # fmt: skip
+    station("placed since", descriptions=(described("placed since", -50, lat=None, lon=None),
+                                          described("placed since", 12)))  # fmt: skip
     station("far away", descriptions=(described("far away", 0, 26_000),))
     station("at the edge", descriptions=(described("at the edge", 0, 24_000),))
     descriptions = [each for of_one in told.values() for each in of_one]

@@ -92,7 +92,7 @@ def files(
 
 def _systems(lake: Lake, wanted: list[str]) -> list[str]:
     """The systems to write. Raises Failure naming those that there are."""
-    with lake.duckdb() as con:
+    with lake.duckdb(DIM_SYSTEM) as con:
         known = [name for (name,) in con.table(DIM_SYSTEM.name).select("system_id").order("system_id").fetchall()]
     for system_id in wanted:
         if system_id not in known:

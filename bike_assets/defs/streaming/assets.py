@@ -46,9 +46,9 @@ def _drained(context: dg.AssetExecutionContext, bike: Bike, lake: Lake) -> Itera
     # What is not cut into days, as the live minutes, is shown of the last two.
     days = days_of(context.run) or (lake.today() - timedelta(days=1), lake.today())
     done = bike.run("drain")
-    with lake.duckdb() as con:
-        for key in sorted(context.selected_asset_keys):
-            table = _TABLES[key]
+    tables = {key: _TABLES[key] for key in sorted(context.selected_asset_keys)}
+    with lake.duckdb(*tables.values()) as con:
+        for key, table in tables.items():
             rows = con.table(table.name).count("*").fetchall()[0][0]
             tell_days(context, lake, table)
             figures = {**shown(con, lake, table, days), **lag_s(con, table, days)}

@@ -83,7 +83,7 @@ def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
         if not rows:
             context.log.info("No row: nothing was recorded of %s.", table.name if days is None else days)
         tell_days(context, lake, table)
-        with lake.duckdb() as con:
+        with lake.duckdb(table) as con:
             figures = shown(con, lake, table, days if table.partitioned_by else None)
         return dg.MaterializeResult(metadata={"dagster/row_count": rows, "is_empty": not rows, **figures})
 
