@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import Field, SecretStr
 
 from bike_assets.heartbeats import FRESH_S, read_heartbeat
-from bike_assets.model.errors import LakeBroken, WrongSettings
+from bike_assets.model.errors import LakeBroken, SparkLost, WrongSettings
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import TABLES
 from bike_assets.settings import Settings, load_settings
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from bike_assets.alerts.desk import Desk
     from bike_assets.sources.config import Source
     from bike_assets.sources.redaction import Secrets
+
+SPARKS_LOST = 2
+"""How often a step is begun again whose Spark driver went away."""
+
+SPARK_STARTS_S = 20.0
 
 
 class Bike(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -97,12 +102,18 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
         return [day for day in rows_by_day(self.directory, table) if day is not None and day < self.today()]
 
     def build(self, session: "SparkSession", table: Table, days: tuple[date, date] | None) -> int:
-        """Build a table of the warehouse; how many rows it has then. Raises Failure naming what is broken, or gone."""
+        """Build a table of the warehouse; how many rows it has then. Raises Failure naming what is broken, or gone.
+
+        Where Spark went away meanwhile, the step is done again with the driver that the supervisor starts.
+        """
         from bike_assets.warehouse.build import build
 
         self._refuse_forgotten(days)
         try:
             return build(session, self.directory, table, days)
+        except SparkLost as err:
+            session.stop()  # else the next one asked for would be this one
+            raise dg.RetryRequested(SPARKS_LOST, SPARK_STARTS_S) from err
         except LakeBroken as err:
             raise dg.Failure(str(err)) from None
 

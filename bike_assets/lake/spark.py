@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import (
@@ -135,3 +136,8 @@ def read_table(spark: SparkSession, lake: Path, table: Table) -> DataFrame:
 def is_conflict(err: Exception) -> bool:
     """Whether another writer of a Delta table was quicker: the same work can be done again."""
     return "DELTA_CONCURRENT" in str(err)
+
+
+def is_lost(err: Exception) -> bool:
+    """Whether the resident driver is gone, or another answers in its place. What it says of the work is a subclass."""
+    return type(err) is SparkConnectGrpcException

@@ -57,6 +57,12 @@ class LakeBroken(BikeAssetsError):
     """A Delta table cannot be read or written; the sentence names it."""
 
 
+class SparkLost(BikeAssetsError):
+    """The Spark driver went away at work; a session with the one that comes after it does the same work."""
+
+    retryable = True
+
+
 class ServiceNotReady(BikeAssetsError):
     """A service did not come up, or did not do what was asked of it, in time."""
 

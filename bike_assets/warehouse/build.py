@@ -23,9 +23,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from bike_assets.lake.rows import Days, read_rows, replace_rows
-from bike_assets.lake.spark import SPARKS, frame, is_conflict, read_table
+from bike_assets.lake.spark import SPARKS, frame, is_conflict, is_lost, read_table
 from bike_assets.lake.tables import ensure_table, open_table, rows_in, table_path
-from bike_assets.model.errors import LakeBroken
+from bike_assets.model.errors import LakeBroken, SparkLost
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
     EVENTS_POLLS,
@@ -71,13 +71,16 @@ def build(spark: SparkSession, lake: Path, table: Table, days: Days | None) -> i
     """Compute a table's days, or the whole of a dimension, and put them in the place of what was there.
 
     A dimension takes `days` too: it then looks for stations without a description in these days only, and keeps
-    what it has. Returns how many rows the days, or the dimension, now have. Raises LakeBroken naming the table.
+    what it has. Returns how many rows the days, or the dimension, now have. Raises LakeBroken and SparkLost naming the
+    table.
     """
     for each in (*EVENTS_TABLES, *WAREHOUSE_TABLES):
         ensure_table(lake, each)
     try:
         return _replaced(spark, lake, table, days)
     except (*SPARKS, CommitFailedError, LakeBroken) as err:
+        if is_lost(err):
+            raise SparkLost(f"{table.name} is not built yet: the Spark driver went away.") from None
         raise LakeBroken(f"{table.name} could not be built: {_reason(err)}") from None
 
 

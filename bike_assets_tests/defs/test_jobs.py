@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import dagster as dg
 import pytest
@@ -11,6 +12,7 @@ from bike_assets.definitions import defs
 from bike_assets.defs.partitions import days_of, tags_of
 from bike_assets.defs.resources import Lake
 from bike_assets.defs.schedules import every_hour
+from bike_assets.model.errors import SparkLost
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
 from bike_assets.model.warehouse import DIM_SYSTEM, FACT_STATION_HOUR, WAREHOUSE_TABLES
@@ -32,10 +34,11 @@ class BuiltLake(Lake):
 
 
 class NoSpark(dg.ConfigurableResource[None]):
-    """A session that is nothing."""
+    """A session that can be stopped, and nothing else."""
 
-    def session(self) -> None:
+    def session(self) -> Mock:
         """None is started."""
+        return Mock(spec=["stop"])
 
 
 def launched(home: Home, job: str, config: Mapping[str, Any] | None = None, **given: Any) -> dg.ExecuteInProcessResult:
@@ -133,6 +136,17 @@ def test_rebuild_makes_the_days_of_a_table_and_reports_each(home: Home) -> None:
     result = rebuilt(home, what=FACT_STATION_HOUR.name, first_day="2024-03-30", last_day="2024-03-31")
     assert result.success, failure(result)
     assert built(result) == [(FACT_STATION_HOUR.name, day) for day in ("2024-03-30", "2024-03-31")]
+
+
+def test_a_step_whose_spark_driver_went_away_is_done_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Mock(side_effect=[SparkLost("It went away."), SparkLost("And again."), 4])
+    monkeypatch.setattr("bike_assets.warehouse.build.build", build)
+    monkeypatch.setattr("bike_assets.defs.resources.SPARK_STARTS_S", 0)
+    result = launched(home, "rebuild", {"ops": {"rebuild_table": {"config": {"what": DIM_SYSTEM.name}}}},
+                      resources={"spark": NoSpark()})  # fmt: skip
+    assert result.success
+    first, second, third = (call.args[0] for call in build.call_args_list)
+    assert [first.stop.call_count, second.stop.call_count, third.stop.call_count] == [1, 1, 0]
 
 
 def test_rebuild_makes_yesterday_where_no_day_is_given_and_a_dimension_whole(home: Home) -> None:

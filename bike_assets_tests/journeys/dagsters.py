@@ -10,6 +10,7 @@ from bike_assets_tests.journeys.homes import wait_until
 _LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 _RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status creationTime startTime endTime } } }"
+_STEPS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { stepStats { status } } } }"
 
 
 class Dagster:
@@ -44,6 +45,11 @@ class Dagster:
         """A run at its end: its status, and when it was created, began and ended."""
         wait_until(lambda: self._run(run_id)["endTime"] is not None, within_s, f"run {run_id} ends", every_s=0.2)
         return self._run(run_id)
+
+    def steps(self, run_id: str) -> list[str | None]:
+        """The states of a run's steps that began."""
+        steps = self.ask(_STEPS, id=run_id)["runOrError"]["stepStats"]
+        return [step["status"] for step in steps]
 
     def _run(self, run_id: str) -> dict[str, Any]:
         run: dict[str, Any] = self.ask(_RUN, id=run_id)["runOrError"]

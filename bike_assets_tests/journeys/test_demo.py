@@ -205,8 +205,7 @@ def test_a_day_is_closed_in_the_ui_by_the_resident_driver(up: Demo, browser: Bro
     assert up.home.rows("FROM warehouse.fact_station_hour WHERE polls > 0 LIMIT 1") != []
     failed = {name.split("/")[-1] for name, passed in up.checks().items() if passed is False}
     assert failed <= WARNINGS, "these only warn"
-    drivers = [each for each in up.home.processes() if "org.apache.spark.deploy.SparkSubmit" in each.cmdline()]
-    assert len(drivers) == 1, "the stream's, and no other was needed"
+    assert len(drivers(up.home)) == 1, "the stream's, and no other was needed"
 
 
 def test_a_check_that_does_not_hold_is_red_in_the_ui(up: Demo, browser: Browser) -> None:
@@ -214,6 +213,26 @@ def test_a_check_that_does_not_hold_is_red_in_the_ui(up: Demo, browser: Browser)
         assert operator.check(FACT_STATION_HOUR, "keys_are_unique") == "Passed"
         double_a_row(up.home.path / "lake", FACT_STATION_HOUR)
         assert operator.check(FACT_STATION_HOUR, "keys_are_unique") == "Failed"
+
+
+def test_a_run_whose_spark_driver_is_killed_is_done_by_the_next_driver(up: Demo) -> None:
+    [killed] = drivers(up.home)
+    day = {"dagster/partition": f"{datetime.now(UTC):%Y-%m-%d}"}
+    hours = [{"path": list(FACT_STATION_HOUR.path)}]
+    run_id = up.dagster.launch("__ASSET_JOB", tags=day, assetSelection=hours, assetCheckSelection=[])
+    wait_until(lambda: up.dagster.steps(run_id) == ["IN_PROGRESS"], SHOWN_S, "the step began", every_s=0.1)
+    killed.kill()
+    assert up.dagster.ended(run_id)["status"] == "SUCCESS"
+    wait_until(lambda: len(drivers(up.home)) == 1, SHOWN_S, "the next driver is there")
+    assert up.home.rows(DOUBLED_HOURS) == [], "the day was written anew, and with it the row that stood twice"
+
+
+def drivers(home: Home) -> list[psutil.Process]:
+    return [each for each in home.processes() if "org.apache.spark.deploy.SparkSubmit" in each.cmdline()]
+
+
+DOUBLED_HOURS = """SELECT system_id, station_id, hour_start FROM warehouse.fact_station_hour
+                   GROUP BY ALL HAVING count(*) > 1"""
 
 
 def test_ctrl_c_ends_every_process(up: Demo) -> None:
