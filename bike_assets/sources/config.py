@@ -84,13 +84,26 @@ Source = GbfsSource | JcdecauxSource
 
 def load_sources(path: Path) -> tuple[Source, ...]:
     """The systems to poll, in the file's order. Raises WrongSettings naming file, line and key."""
+    sources = parse_sources(path, read_text(path))
+    if not sources:
+        raise WrongSettings(f"{path} names no system: add a [[systems]] entry.")
+    return sources
+
+
+def read_text(path: Path) -> str:
+    """The text of a sources file, its line ends as they are. Raises WrongSettings where it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
+        return path.read_bytes().decode()
     except FileNotFoundError:
         raise WrongSettings(f"{path} does not exist: copy sources.example.toml to it.") from None
     except (OSError, UnicodeDecodeError) as err:
         raise WrongSettings(f"{path} cannot be read: {type(err).__name__}.") from None
+
+
+def parse_sources(path: Path, text: str) -> tuple[Source, ...]:
+    """The systems that a file of this text names, perhaps none. Raises WrongSettings naming file, line and key."""
+    try:
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as err:
         raise WrongSettings(f"{path} is no TOML: {err}.") from None
     return _File(path, text, document).sources()
@@ -108,8 +121,8 @@ class _File:
         unknown = sorted(self._document.keys() - {"systems"})
         if unknown:
             self._wrong(0, unknown[0], "there is nothing but [[systems]] in a sources file")
-        entries = self._document.get("systems")
-        if not isinstance(entries, list) or not entries:
+        entries = self._document.get("systems", [])
+        if not isinstance(entries, list):
             raise WrongSettings(f"{self._path} names no system: add a [[systems]] entry.")
         sources = tuple(self._source(number, entry) for number, entry in enumerate(entries, start=1))
         self._refuse_doubles(sources)
@@ -133,7 +146,7 @@ class _File:
         for key in ("system_id", "contract", "contracts"):
             if key in source.__struct_fields__ and any(map(NO_ID.search, _texts(getattr(source, key)))):
                 self._wrong(number, key, "an id has neither a slash nor control characters")
-        if source.url is not None and (wrong := _wrong_url(source.url)):
+        if source.url is not None and (wrong := wrong_url(source.url)):
             self._wrong(number, "url", wrong)
         if source.timezone is not None and not is_zone(source.timezone):
             self._wrong(number, "timezone", "there is no such time zone; give an IANA name, as Europe/Oslo")
@@ -184,7 +197,8 @@ def _texts(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else value or ()
 
 
-def _wrong_url(url: str) -> str | None:
+def wrong_url(url: str) -> str | None:
+    """What keeps a URL out of a sources file; None where nothing does."""
     try:
         parts = urlsplit(url)
         _ = parts.port
