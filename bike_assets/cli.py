@@ -8,16 +8,15 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
-import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bike_assets.logs import set_up_logs
+from bike_assets.cli_sources import sources_app
 from bike_assets.model.errors import BikeAssetsError, SomethingMissing
 from bike_assets.model.messages import GOOD
-from bike_assets.settings import Settings, load_settings, unknown_variables
+from bike_assets.settings import Settings
+from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, settings_of
 
 if TYPE_CHECKING:
     from bike_assets.local.report import Report
@@ -32,13 +31,9 @@ app = typer.Typer(
 )
 services_app = typer.Typer(help="One service in the foreground, until Ctrl-C.", no_args_is_help=True)
 app.add_typer(services_app, name="run")
-
-out = Console()
-err = Console(stderr=True)
+app.add_typer(sources_app, name="sources")
 
 _ANY_WIDTH = 100_000
-
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for a program to read.")]
 
 
 def main() -> NoReturn:
@@ -71,14 +66,6 @@ def _is_usage(error: Exception) -> bool:
     return hasattr(error, "show") and hasattr(error, "exit_code")
 
 
-def _settings(**given: Any) -> Settings:
-    settings = load_settings(**{key: value for key, value in given.items() if value is not None})
-    set_up_logs(settings.log_level, as_json=settings.log_json)
-    for sentence in unknown_variables():
-        err.print(f"[yellow]warning[/]: {escape(sentence)}", highlight=False, soft_wrap=True)
-    return settings
-
-
 @app.command()
 def setup(as_json: AsJson = False) -> None:
     """Fetch what pip cannot bring: the jars of Spark and Kafka. A second time it fetches nothing."""
@@ -86,12 +73,12 @@ def setup(as_json: AsJson = False) -> None:
 
     from bike_assets.local.parts import jars, java
 
-    settings = _settings()
+    settings = settings_of()
     with Progress(console=err, transient=True) as progress:
         task = progress.add_task("jars", total=None)
         found = jars(settings, lambda done, total: progress.update(task, completed=done, total=total))
     if as_json:
-        _print_json({"java_home": java(settings), "spark_jars": found.spark, "kafka_jars": found.kafka})
+        print_json({"java_home": java(settings), "spark_jars": found.spark, "kafka_jars": found.kafka})
         return
     out.print("Java and the jars are there.")
 
@@ -99,7 +86,7 @@ def setup(as_json: AsJson = False) -> None:
 @app.command()
 def up(
     demo: Annotated[bool, typer.Option(help="Real recordings, then two simulated cities.")] = False,
-    sources: Annotated[Path | None, typer.Option(help="The systems to poll.")] = None,
+    sources: SourcesFile = None,
 ) -> None:
     """Start everything, supervised, until Ctrl-C.
 
@@ -107,7 +94,7 @@ def up(
     """
     from bike_assets.local.up import up as start
 
-    settings = _settings(sources=sources)
+    settings = settings_of(sources=sources)
     if not demo and not settings.sources.exists():
         raise SomethingMissing(
             f"{settings.sources} does not exist: copy sources.example.toml to it, or try `bike up --demo`."
@@ -120,7 +107,7 @@ def down() -> None:
     """Stop what `bike up` started in this home, from another terminal."""
     from bike_assets.local.up import down as stop
 
-    ended = stop(_settings())
+    ended = stop(settings_of())
     out.print("Nothing was running." if not ended else f"Stopped ({ended} processes).")
 
 
@@ -137,11 +124,11 @@ def status(
     from bike_assets.local.status import refuse_silent
     from bike_assets.local.status import status as look
 
-    settings = _settings()
+    settings = settings_of()
     refuse_silent(settings, service or [])
     found = look(settings)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     table = Table("service", "state", "heartbeat", "says")
     for each in found["services"]:
@@ -160,7 +147,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     findings = examine()
     if as_json:
-        _print_json([finding._asdict() for finding in findings])
+        print_json([finding._asdict() for finding in findings])
     else:
         for finding in findings:
             mark = "[green]ok[/]  " if finding.ok else "[red]no[/]  "
@@ -172,10 +159,10 @@ def doctor(as_json: AsJson = False) -> None:
 @app.command()
 def config(as_json: AsJson = False) -> None:
     """The settings in force, and what each is for. Secrets are not shown."""
-    settings = _settings()
+    settings = settings_of()
     values = settings.model_dump(mode="json")
     if as_json:
-        _print_json(values)
+        print_json(values)
         return
     table = Table("setting", "value", "what it is")
     for name, field in Settings.model_fields.items():
@@ -193,9 +180,9 @@ def poll(systems: Annotated[list[str], typer.Argument(help="Their system_ids.")]
     """
     from bike_assets.local.work import poll_once
 
-    polls = poll_once(_settings(), systems)
+    polls = poll_once(settings_of(), systems)
     if as_json:
-        _print_json(polls)
+        print_json(polls)
         return
     for each in polls:
         said = each["error"] or f"{each['rows_accepted']} rows, {each['events']} events"
@@ -219,9 +206,9 @@ def record(
     """
     from bike_assets.local.recording import record_systems
 
-    done = record_systems(_settings(), systems, to, duration, console=err)
+    done = record_systems(settings_of(), systems, to, duration, console=err)
     if as_json:
-        _print_json(done)
+        print_json(done)
         return
     out.print(f"{escape(str(to))}: {done['answers']} answers, {done['failed']} of them failed.", soft_wrap=True)
     if done["failed"] == done["answers"]:
@@ -241,9 +228,9 @@ def replay(
     """
     from bike_assets.local.work import replay_files
 
-    done = replay_files(_settings(), recording, timezone, shift_to_now=shift_to_now, console=err)
+    done = replay_files(settings_of(), recording, timezone, shift_to_now=shift_to_now, console=err)
     if as_json:
-        _print_json(done)
+        print_json(done)
         return
     out.print(
         f"{done['lines']} answers read, {done['written']} polls written with {done['events']} events; "
@@ -256,9 +243,9 @@ def drain(as_json: AsJson = False) -> None:
     """Bring all that the topics hold now into the tables: by the running stream, or without one."""
     from bike_assets.local.work import drain_now
 
-    done = drain_now(_settings())
+    done = drain_now(settings_of())
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
         out.print(f"Drained by {done['by']} in {done['seconds']} s: {done['messages']} messages.")
 
@@ -276,10 +263,10 @@ def rebuild(
     """
     from bike_assets.local.rebuild import rebuild_from_raw, rebuild_live
 
-    settings = _settings()
+    settings = settings_of()
     done = rebuild_live(settings) if what == "live" else rebuild_from_raw(settings, err)
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
         out.print(f"Rebuilt by {done['by']} in {done['seconds']} s.")
 
@@ -296,9 +283,9 @@ def build(
     """
     from bike_assets.local.build import build_range, remarks
 
-    steps = build_range(_settings(), first, last or first, console=err)
+    steps = build_range(settings_of(), first, last or first, console=err)
     if as_json:
-        _print_json(steps)
+        print_json(steps)
         return
     built = ", ".join(f"{step['what']} {step['rows']}" for step in steps if step["rows"] is not None)
     out.print(f"Built: {built}.")
@@ -330,13 +317,13 @@ def ci(
 
     for file in filter(None, (junit, summary)):
         refuse_unwritable(file)
-    found = run_ci(_settings(), recording, timezone, console=err)
+    found = run_ci(settings_of(), recording, timezone, console=err)
     if junit is not None:
         write_asked(junit, report.junit(found))
     if summary is not None:
         write_asked(summary, report.markdown(found))
     if as_json:
-        _print_json(report.as_json(found))
+        print_json(report.as_json(found))
     else:
         _print_report(found)
     if not found.is_good:
@@ -358,9 +345,9 @@ def export(
     from bike_assets.exports.files import export_files
 
     target = to or Path(system.replace(":", "_"), days)
-    files = export_files(_settings().lake, system, days, file_format, target)
+    files = export_files(settings_of().lake, system, days, file_format, target)
     if as_json:
-        _print_json([asdict(file) for file in files])
+        print_json([asdict(file) for file in files])
         return
     for file in files:
         out.print(f"{escape(str(file.path))}: {file.rows} rows, {file.bytes} bytes", highlight=False, soft_wrap=True)
@@ -376,9 +363,9 @@ def sql(
     """
     from bike_assets.lake.duck import ask
 
-    answer = ask(_settings().lake, query)
+    answer = ask(settings_of().lake, query)
     if as_json:
-        _print_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
+        print_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
         return
     _print_rows(answer.columns, answer.rows)
     out.print(f"{len(answer.rows)} rows")
@@ -389,7 +376,7 @@ def run_broker() -> None:
     """The local Kafka broker."""
     from bike_assets.local import broker, parts
 
-    settings = _settings()
+    settings = settings_of()
     java = parts.java(settings)
     ports = settings.kafka_port, settings.kafka_controller_port
     broker.run_broker(settings.home, java, parts.jars(settings).kafka, *ports)
@@ -401,7 +388,7 @@ def run_poller() -> None:
     from bike_assets import services
     from bike_assets.local.parts import existing_kafka
 
-    settings = _settings()
+    settings = settings_of()
     services.run_poller(settings, existing_kafka(settings))
 
 
@@ -411,7 +398,7 @@ def run_stream() -> None:
     from bike_assets import services
     from bike_assets.local.parts import existing_kafka, spark_home
 
-    settings = _settings()
+    settings = settings_of()
     existing_kafka(settings)
     services.run_stream(settings, spark_home(settings))
 
@@ -421,7 +408,7 @@ def run_page() -> None:
     """The live page."""
     from bike_assets import services
 
-    services.run_page(_settings())
+    services.run_page(settings_of())
 
 
 @services_app.command("simulator")
@@ -429,7 +416,7 @@ def run_simulator(seed: Annotated[int, typer.Option(help="The same seed, the sam
     """Two cities that behave: one as JCDecaux v1, one as GBFS 2.3."""
     from bike_assets import services
 
-    services.run_simulator(_settings(), seed)
+    services.run_simulator(settings_of(), seed)
 
 
 def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
@@ -459,7 +446,3 @@ def _print_report(found: "Report") -> None:
         word = "[red]failed[/]  " if outcome(check) == "failed" else "[yellow]warns[/]   "
         out.print(f"{word} {check.what}: {sentence(check)}", highlight=False, soft_wrap=True)
     out.print(f"{found.summary}.", highlight=False)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")

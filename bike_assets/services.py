@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bike_assets.ingest.raw import RawStore
     from bike_assets.lake.driver import Serving, SparkHome
     from bike_assets.sources.config import Source
+    from bike_assets.sources.http import Fetcher
+    from bike_assets.sources.plan import Defaults
     from bike_assets.stream.closing import Closed, Report
     from bike_assets.stream.service import StreamPlan
 
@@ -78,14 +80,31 @@ def run_poller(settings: Settings, partitions: int) -> None:
 
 
 def source_askers(sources: "Iterable[Source]", settings: Settings) -> "list[SourceAsker]":
-    """What asks the sources, by one session for all."""
-    from bike_assets.ingest.asking import askers
-    from bike_assets.sources.http import Fetcher
+    """What asks the sources, by one session for all. Raises WrongSettings where a JCDecaux source has no key."""
+    ask_of = asker_maker(settings)
+    return [ask_of(source) for source in sources]
+
+
+def asker_maker(settings: Settings) -> "Callable[[Source], SourceAsker]":
+    """Makes what asks a source, all of them by one session."""
+    from bike_assets.ingest.asking import SourceAsker
+
+    own, one = defaults(settings), fetcher(settings)
+    return lambda source: SourceAsker(source, own, one)
+
+
+def defaults(settings: Settings) -> "Defaults":
+    """What holds for a source that says nothing else."""
     from bike_assets.sources.plan import Defaults
 
-    defaults = Defaults(settings.poll_seconds, settings.jcdecaux_url, settings.jcdecaux_key)
-    fetcher = Fetcher(settings.read_seconds, settings.max_body_mb * 1_000_000, settings.fetch_threads)
-    return askers(sources, defaults, fetcher)
+    return Defaults(settings.poll_seconds, settings.jcdecaux_url, settings.jcdecaux_key)
+
+
+def fetcher(settings: Settings) -> "Fetcher":
+    """The door to the network, with the deadlines and sizes of the settings."""
+    from bike_assets.sources.http import Fetcher
+
+    return Fetcher(settings.read_seconds, settings.max_body_mb * 1_000_000, settings.fetch_threads)
 
 
 def raw_store(settings: Settings) -> "RawStore":

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from bike_assets.model.answers import Answer
@@ -85,10 +85,3 @@ class SourceAsker:
         if feed_name(plan.feed) == STATUS_FEED and answer.body:
             self.poll_seconds = interval
         return answer
-
-
-def askers(sources: Iterable[Source], defaults: Defaults, fetcher: Fetcher) -> list[SourceAsker]:
-    """One asker a source. Raises WrongSettings where a JCDecaux source has no key."""
-    return [SourceAsker(source, defaults, fetcher) for source in sources]
-
-

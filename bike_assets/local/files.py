@@ -1,6 +1,7 @@
 """Files that a command was asked to write: whole or not at all."""
 
 import os
+import stat
 from pathlib import Path
 
 from bike_assets.files import write_whole
@@ -18,8 +19,12 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def write_asked(path: Path, text: str) -> None:
-    """Put the text in the place of what was there. Raises NotWritten."""
+    """Put the text in the place of what was there, with its mode, and behind a link that leads to it.
+
+    Raises NotWritten.
+    """
     try:
-        write_whole(path, text.encode())
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+        write_whole(path.resolve(), text.encode(), mode)
     except OSError as err:
         raise NotWritten(f"{path} cannot be written: {err.strerror}.") from None

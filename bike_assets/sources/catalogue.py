@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bike_assets.model.answers import JCDECAUX_PREFIX
 from bike_assets.model.errors import WrongSettings
-from bike_assets.sources.config import GbfsSource, JcdecauxSource, Source
+from bike_assets.sources.config import GbfsSource, JcdecauxSource, Source, wrong_url
 from bike_assets.sources.jcdecaux.contracts import contract
 
 NEAR = 3
@@ -91,8 +91,8 @@ def _holds(text: str, words: Iterable[str]) -> bool:
 def source_of(system_id: str) -> Source:
     """The source of a system of the catalogue, or of a JCDecaux contract by its `jcdecaux:<contract>`.
 
-    Raises WrongSettings where there is none, with what may be meant; where the id stands for two systems; and
-    where the feed needs an authentication, which a sources file cannot hold.
+    Raises WrongSettings where there is none, with what may be meant; where the id stands for two systems; where the
+    feed needs an authentication, or has a key in its address, which a sources file cannot hold.
     """
     if system_id.startswith(JCDECAUX_PREFIX):
         return _contract(system_id)
@@ -109,6 +109,8 @@ def source_of(system_id: str) -> Source:
             f"{system_id} cannot be asked: its feed needs an authentication ({listed.authentication}), which is "
             f"not supported; see {listed.authentication_url}."
         )
+    if wrong_url(listed.url):
+        raise WrongSettings(f"{system_id} cannot be asked: its address carries a key, which no sources file may hold.")
     return GbfsSource(
         system_id=system_id, url=listed.url, city=listed.location or None, country=listed.country or None
     )

@@ -81,6 +81,13 @@ def test_a_feed_that_needs_an_authentication_is_refused_with_who_gives_it() -> N
     assert {each.system_id for each in catalogue() if each.authentication} >= {"stadtrad_hamburg", "sponti"}
 
 
+def test_an_address_with_a_key_in_it_is_refused() -> None:
+    with_key = [each.system_id for each in catalogue() if "apiKey=" in each.url]
+    assert len(with_key) == 1
+    with pytest.raises(WrongSettings, match=r"its address carries a key, which no sources file may hold\.$"):
+        source_of(with_key[0])
+
+
 def test_an_id_of_two_systems_is_refused_and_both_are_named() -> None:
     twice = [each for each, count in Counter(listed.system_id for listed in catalogue()).items() if count > 1]
     assert twice == ["citiz_la_rochelle"]

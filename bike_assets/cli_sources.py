@@ -1,0 +1,93 @@
+"""`bike sources`: the systems to poll, and the catalogue of those that there are."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from bike_assets.terminal import AsJson, SourcesFile, out, print_json, settings_of
+
+SHOWN = 25
+"""So many systems of the catalogue are shown where nobody asks for more."""
+
+sources_app = typer.Typer(help="The systems to poll, and the catalogue of all that there are.", no_args_is_help=True)
+
+
+@sources_app.command("find")
+def find(
+    words: Annotated[list[str] | None, typer.Argument(help="Of the name, the place or the system_id.")] = None,
+    country: Annotated[str | None, typer.Option(help="Two letters, as BE.")] = None,
+    city: Annotated[str | None, typer.Option(help="A part of the place.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help=f"So many at most; {SHOWN}, and all with --json.")] = None,
+    sources: SourcesFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search the public catalogue of GBFS systems, which comes with bike_assets; case and accents do not matter.
+
+    Examples: `bike sources find oslo`, `bike sources find --country BE --city bruss`.
+    """
+    from bike_assets.local.sources import find_systems
+
+    found = find_systems(settings_of(sources=sources), words or [], country, city)
+    if as_json:
+        print_json(found[:limit])
+        return
+    shown = found[: limit or SHOWN]
+    table = Table(_id_column(), "name", "place", Column("gbfs.json", overflow="fold"), "")
+    for each in shown:
+        remark = "in your file" if each["is_in_sources"] else "needs a key" if each["needs_authentication"] else ""
+        place = f"{each['location']}, {each['country']}"
+        table.add_row(*map(escape, (each["system_id"], each["name"], place, each["url"])), remark)
+    if shown:
+        out.print(table)
+    more = len(found) - len(shown)
+    out.print(f"{more} more: give another word, or --limit." if more else f"{len(found)} found.", highlight=False)
+
+
+@sources_app.command("add")
+def add(
+    systems: Annotated[list[str], typer.Argument(help="Their system_ids in the catalogue, or `jcdecaux:<contract>`.")],
+    sources: SourcesFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put systems of the catalogue into the sources file, all or none; what is in it stays as it is.
+
+    A poller that runs takes them up within seconds. A contract of JCDecaux needs BIKE_JCDECAUX_KEY.
+
+    Examples: `bike sources add oslobysykkel bruxelles`, `bike sources add jcdecaux:lyon`.
+    """
+    from bike_assets.local.sources import add_systems
+
+    settings = settings_of(sources=sources)
+    added = add_systems(settings, systems)
+    if as_json:
+        print_json(added)
+        return
+    for each in added:
+        out.print(f"{escape(each['system_id'])} is in {escape(str(settings.sources))} now.", soft_wrap=True)
+
+
+@sources_app.command("list")
+def list_(sources: SourcesFile = None, as_json: AsJson = False) -> None:
+    """The systems of the sources file, with the seconds between their polls.
+
+    Example: `bike sources list`.
+    """
+    from bike_assets.local.sources import list_systems
+
+    found = list_systems(settings_of(sources=sources))
+    if as_json:
+        print_json(found)
+        return
+    table = Table(_id_column(), "every", Column("asked at", overflow="fold"), "name", "place")
+    for each in found:
+        asked = f"{each['url']}, with others" if each["is_shared"] else each["url"]
+        place = ", ".join(filter(None, (each["city"], each["country"])))
+        row = each["system_id"], f"{each['poll_seconds']} s", asked, each["name"] or "", place
+        table.add_row(*map(escape, row))
+    out.print(table)
+
+
+def _id_column() -> Column:
+    return Column("system_id", no_wrap=True)  # it is there to be copied
