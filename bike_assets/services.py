@@ -48,27 +48,24 @@ def until_told_to_stop() -> threading.Event:
 
 
 def run_poller(settings: Settings, partitions: int) -> None:
-    """Poll the systems of the sources file until told to stop."""
+    """Poll the systems of the sources file, as it is at each moment, until told to stop."""
     from bike_assets.ingest.control import Control
     from bike_assets.ingest.lanes import Lane
     from bike_assets.ingest.poller import Poller
-    from bike_assets.ingest.profiles import profiles
+    from bike_assets.ingest.roster import Roster
     from bike_assets.ingest.writer import PartitionWriter
-    from bike_assets.sources.config import load_sources
 
     stop = until_told_to_stop()
-    sources = load_sources(settings.sources)
-    asking = source_askers(sources, settings)
-    profile_of = profiles(sources)
+    roster = Roster(settings.sources, asker_maker(settings))
     with poller_lock(settings):
         lanes = [
-            Lane(PartitionWriter(settings.bootstrap_servers, each, profile_of), settings.commit_seconds)
+            Lane(PartitionWriter(settings.bootstrap_servers, each, roster.profile_of), settings.commit_seconds)
             for each in range(partitions)
         ]
         raw = raw_store(settings)
         raw.start()
         beat = Reported(heartbeat(settings.run, POLLER), Reporter(settings.dagster_ui), "messages")
-        poller = Poller(asking, lanes, raw, settings.fetch_threads, beat)
+        poller = Poller(roster, lanes, raw, settings.fetch_threads, beat)
         control = Control(settings.run, poller.poll_now)
         control.start()
         try:

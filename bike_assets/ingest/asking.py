@@ -39,6 +39,7 @@ class SourceAsker:
         self._plans = plans_for(source, defaults)
         self._next: dict[str, float] = {}
         self._etags: dict[str, str] = {}
+        self._began_at: datetime | None = None
         self.turn = threading.Lock()
         self.system_ids = frozenset(source.system_ids)
         self.poll_seconds = float(source.poll_seconds or defaults.poll_seconds)
@@ -46,6 +47,7 @@ class SourceAsker:
 
     def ask(self) -> Iterator[Answer]:
         """Answers in the order in which they are to be committed: the status comes last."""
+        self._began_at = self._began_at or datetime.now(UTC)
         if isinstance(self._source, GbfsSource):
             yield from self._discover(self._source)
         for plan in self._plans:
@@ -53,7 +55,12 @@ class SourceAsker:
                 yield self._fetch(plan)
 
     def committed(self, answer: Answer, poll: Poll) -> None:
-        """Learn what became of an answer: only a good one may be asked for by its ETag again."""
+        """Learn what became of an answer: only a good one may be asked for by its ETag again.
+
+        An answer from before the first question is that of an asker before this one, perhaps of another server.
+        """
+        if self._began_at is None or answer.fetched_at < self._began_at:
+            return
         if poll.outcome is Outcome.OK and answer.etag is not None and not answer.is_shared:
             self._etags[answer.feed] = answer.etag
         elif poll.outcome is not Outcome.NOT_MODIFIED:

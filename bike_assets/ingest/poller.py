@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import structlog
 from bike_assets.ingest.asking import SourceAsker
 from bike_assets.ingest.lanes import Lane
 from bike_assets.ingest.raw import RawStore
+from bike_assets.ingest.roster import Roster
 from bike_assets.ingest.routing import expected_parts
 from bike_assets.model.answers import Answer
 from bike_assets.model.constants import MAX_GAP
@@ -42,26 +43,27 @@ class Poller:
     """Plans, fetches in a pool of threads, and routes; one lane a partition commits.
 
     A source has at most one fetch under way. A full lane holds back the sources that write to it, so
-    that a broker that is down costs polls and never memory.
+    that a broker that is down costs polls and never memory. What the lanes remember of a system stays while
+    it is not polled: one that comes back into the sources file goes on from its state.
     """
 
     def __init__(
         self,
-        askers: Sequence[SourceAsker],
+        roster: Roster,
         lanes: Sequence[Lane],
         raw: RawStore,
         threads: int,
         heartbeat: Callable[[Mapping[str, Any]], None],
     ) -> None:
-        self._askers = askers
-        self._asker_of = {system_id: asker for asker in askers for system_id in asker.system_ids}
+        self._roster = roster
+        self._asker_of = _by_system(roster.askers)
+        self._since = dict.fromkeys(self._asker_of, datetime.now(UTC))
         self._lanes = lanes
         self._raw = raw
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
         self._heartbeat = heartbeat
         self._order = count()
         self._answers = 0
-        self._began_at = datetime.now(UTC)
         self._good_at: dict[str, datetime] = {}
         self._plan: list[_Due] = []
         self._wake = threading.Condition()
@@ -71,12 +73,14 @@ class Poller:
         """Poll until `stop`, or until a lane ended: its error is raised."""
         for lane in self._lanes:
             lane.start(self._committed)
-        for asker in self._askers:
-            self._schedule(asker, time.monotonic() + random.uniform(0, asker.first_within_s))  # noqa: S311
+        for asker in self._roster.askers:
+            self._begin(asker)
         try:
             while not stop.is_set():
                 for lane in self._lanes:
                     lane.check()
+                if self._roster.look():
+                    self._take_up()
                 self._heartbeat(self.report())
                 self._poll_due(time.monotonic() + HEARTBEAT_S)
         finally:
@@ -86,9 +90,10 @@ class Poller:
 
     def poll_now(self, system_id: str, timeout_s: float) -> list[Poll]:
         """Ask a system's source at once and wait for the commit. Raises KeyError, TimeoutError."""
-        asker = self._asker_of[system_id]
         future: Future[list[Poll]] = Future()
-        self._waiting[system_id].append(future)
+        with self._wake:
+            asker = self._asker_of[system_id]
+            self._waiting[system_id].append(future)
         self._schedule(asker, 0.0)
         try:
             return future.result(timeout_s)
@@ -102,11 +107,13 @@ class Poller:
         rows = Counter({f"topics/{topic.name}": 0 for topic in TOPICS})
         rows["raw/answers"] = self._answers
         for lane in lanes:
+            lane["failing"] = {name: error for name, error in lane["failing"].items() if self._is_polled(name)}
             rows.update({f"topics/{topic}": count for topic, count in lane["written"].items()})
         quiet = self.quiet(datetime.now(UTC))
         return {
             "rows": rows,
             "systems": len(self._asker_of),
+            "sources_trouble": self._roster.trouble,
             "quiet": quiet,
             "is_seeing": len(quiet) < len(self._asker_of),
             "raw_dropped": self._raw.dropped,
@@ -116,20 +123,46 @@ class Poller:
     def quiet(self, now: datetime) -> dict[str, datetime | None]:
         """The systems whose last good poll is too long ago, and when it was; while nobody polled, none was missed."""
         found = {}
-        for asker in self._askers:
+        for system_id, asker in self._asker_of.items():
             since = now - max(MAX_GAP, 2 * timedelta(seconds=asker.poll_seconds))
-            for system_id in asker.system_ids:
-                # A lane that lost Kafka knows nothing until it has read its memories back.
-                last = self._lane(system_id).last_good_poll_at(system_id) or self._good_at.get(system_id)
-                if last is not None:
-                    self._good_at[system_id] = last
-                if max(last or self._began_at, self._began_at) < since:
-                    found[system_id] = last
+            # A lane that lost Kafka knows nothing until it has read its memories back.
+            last = self._lane(system_id).last_good_poll_at(system_id) or self._good_at.get(system_id)
+            if last is not None:
+                self._good_at[system_id] = last
+            began_at = self._since[system_id]
+            if max(last or began_at, began_at) < since:
+                found[system_id] = last
         return found
 
-    def _schedule(self, asker: SourceAsker, at: float) -> None:
-        """Plan the source's next poll, in the place of the one that was planned."""
+    def _take_up(self) -> None:
+        """Ask whom the roster names now: who is new begins, and who is no more in it is asked no more."""
         with self._wake:
+            before, now = self._asker_of, _by_system(self._roster.askers)
+            self._since = {each: self._since.get(each, datetime.now(UTC)) for each in now}
+            self._asker_of = now
+            self._plan = [due for due in self._plan if self._is_asked(due.asker)]
+            heapq.heapify(self._plan)
+            for asker in set(now.values()) - set(before.values()):
+                self._begin(asker)
+        for system_id in before.keys() - now.keys():
+            for future in self._who_wait(system_id):
+                future.set_exception(KeyError(system_id))
+
+    def _is_asked(self, asker: SourceAsker) -> bool:
+        return all(self._asker_of.get(system_id) is asker for system_id in asker.system_ids)
+
+    def _is_polled(self, feed: str) -> bool:
+        """Whether a feed, as a lane names it, is one of a system that is still polled."""
+        return feed.rpartition(" ")[0] in self._asker_of
+
+    def _begin(self, asker: SourceAsker) -> None:
+        self._schedule(asker, time.monotonic() + random.uniform(0, asker.first_within_s))  # noqa: S311
+
+    def _schedule(self, asker: SourceAsker, at: float) -> None:
+        """Plan the source's next poll, in the place of the one that was planned; not that of one asked no more."""
+        with self._wake:
+            if not self._is_asked(asker):
+                return
             self._plan = [due for due in self._plan if due.asker is not asker]
             heapq.heapify(self._plan)
             heapq.heappush(self._plan, _Due(at, next(self._order), asker))
@@ -158,6 +191,9 @@ class Poller:
         try:
             with asker.turn:
                 for answer in asker.ask():
+                    # Whoever took its place may be under way already: what came since then is not the system's.
+                    if not self._is_asked(asker):
+                        break
                     self._raw.keep(answer)
                     self._answers += 1
                     self._route(answer, asker)
@@ -185,6 +221,15 @@ class Poller:
                 asker.committed(answer, poll)
         for system_id, polls in by_system.items():
             if any(poll.feed == "station_status" for poll in polls):
-                waiting = self._waiting[system_id]
-                while waiting:
-                    waiting.popleft().set_result(polls)
+                for future in self._who_wait(system_id):
+                    future.set_result(polls)
+
+    def _who_wait(self, system_id: str) -> Iterator[Future[list[Poll]]]:
+        """Those who wait for a system's poll, each given to one thread only."""
+        with suppress(IndexError):
+            while True:
+                yield self._waiting[system_id].popleft()
+
+
+def _by_system(askers: Iterable[SourceAsker]) -> dict[str, SourceAsker]:
+    return {system_id: asker for asker in askers for system_id in asker.system_ids}

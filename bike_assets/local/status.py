@@ -71,12 +71,19 @@ def _says(beat: Heartbeat) -> str:
                     outcomes[outcome] = outcomes.get(outcome, 0) + count
             polls = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "none yet"
             failing = {name: error for lane in lanes for name, error in lane.get("failing", {}).items()}
-            return "; ".join([f"{beat.details.get('systems', 0)} systems", f"polls: {polls}", *_failing(failing)])
+            says = [f"{beat.details.get('systems', 0)} systems", f"polls: {polls}"]
+            return "; ".join([*_sources(beat.details.get("sources_trouble")), *says, *_failing(failing)])
         case services.STREAM:
             queries = [f"{name} {_query(each)}" for name, each in beat.details.get("queries", {}).items()]
             return "; ".join([_behind(beat.details.get("lag", {})), *queries])
         case _:
             return ""
+
+
+def _sources(trouble: str | None) -> Iterator[str]:
+    """What keeps a change of the sources file from being taken up."""
+    if trouble is not None:
+        yield f"the sources file is wrong, and its systems are polled as before: {trouble.removesuffix('.')}"
 
 
 def _failing(failing: dict[str, str]) -> Iterator[str]:

@@ -70,6 +70,16 @@ def test_an_etag_is_used_only_after_a_good_poll(url: str, fetcher: Fetcher) -> N
     assert list(asker.ask())[-1].http_status == 200
 
 
+def test_the_etag_of_an_asker_before_is_not_learnt(url: str, fetcher: Fetcher) -> None:
+    before, now = gbfs(url, fetcher), gbfs(url, fetcher)
+    late = list(before.ask())[-1]
+    poll = taken(SystemMemory("town"), late).poll
+    now.committed(late, poll)
+    assert list(now.ask())[-1].http_status == 200
+    now.committed(late, poll)
+    assert list(now.ask())[-1].http_status == 200, "it may be another server's"
+
+
 def test_a_source_of_several_contracts_is_one_request(url: str, fetcher: Fetcher) -> None:
     source = JcdecauxSource(contracts=("Lyon", "Nantes"), url=url)
     asker = SourceAsker(source, Defaults(60, url, SecretStr("key")), fetcher)

@@ -1,5 +1,6 @@
 """The poller against the simulator's real server, and a stand-in for Kafka."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +17,12 @@ from bike_assets.ingest.asking import SourceAsker
 from bike_assets.ingest.lanes import Lane
 from bike_assets.ingest.poller import Poller
 from bike_assets.ingest.raw import RawStore
+from bike_assets.ingest.roster import Roster
 from bike_assets.model import topics
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import Fenced
 from bike_assets.simulator.server import serve
-from bike_assets.sources.config import GbfsSource
+from bike_assets.sources.config import Source
 from bike_assets.sources.http import Fetcher
 from bike_assets.sources.plan import Defaults
 from bike_assets_tests.ingest.stand_in import StandInKafka
@@ -34,7 +36,8 @@ class Running:
 
     poller: Poller
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path, url: str) -> None:
+        self.file, self.url = file, url
         self.stop = threading.Event()
         self.error: Fenced | None = None
         self.thread = threading.Thread(target=self._run)
@@ -63,16 +66,31 @@ def kafka() -> StandInKafka:
     return StandInKafka()
 
 
+def entry(base: str, system_id: str = "town", **said: Any) -> str:
+    """A system of the simulator at `base` as an entry of a sources file."""
+    lines = {"kind": "gbfs", "system_id": system_id, "url": f"{base}/gbfs/{system_id}/gbfs.json"} | said
+    return "\n".join(["[[systems]]", *(f"{key} = {json.dumps(value)}" for key, value in lines.items()), ""])
+
+
 @contextmanager
-def polling(kafka: StandInKafka, root: Path, poll_seconds: int) -> Iterator[Running]:
+def polling(
+    kafka: StandInKafka, root: Path, text_of: Callable[[str], str], asker: type[SourceAsker] = SourceAsker
+) -> Iterator[Running]:
+    """A poller of what the file `sources.toml` names; `text_of` makes its text of the simulator's address."""
     raw, fetcher = RawStore(root, 7, 10**9), Fetcher(10, 10**7)
-    with serve([city([station("1"), station("2")])], 0, ttl_s=1) as url:
-        source = GbfsSource(system_id="town", url=f"{url}/gbfs/town/gbfs.json", poll_seconds=poll_seconds)
-        asker = SourceAsker(source, Defaults(60, url, None), fetcher)
-        asker.first_within_s = 0.0
+    cities = [city([station("1"), station("2")], system_id=each) for each in ("town", "village")]
+    with serve(cities, 0, ttl_s=1) as url:
+
+        def make(source: Source) -> SourceAsker:
+            made = asker(source, Defaults(60, url, None), fetcher)
+            made.first_within_s = 0.0
+            return made
+
+        running = Running(root / "sources.toml", url)
+        running.file.write_text(text_of(url))
         raw.start()
-        running = Running()
-        running.poller = Poller([asker], [Lane(kafka.writer(0), 0.01)], raw, 2, running.beat)
+        roster = Roster(running.file, make)
+        running.poller = Poller(roster, [Lane(kafka.writer(0), 0.01)], raw, 2, running.beat)
         running.thread.start()
         try:
             yield running
@@ -83,12 +101,16 @@ def polling(kafka: StandInKafka, root: Path, poll_seconds: int) -> Iterator[Runn
             fetcher.close()
 
 
+def town_every(seconds: int) -> Callable[[str], str]:
+    return lambda url: entry(url, poll_seconds=seconds)
+
+
 def statuses(kafka: StandInKafka) -> list[dict[str, Any]]:
     return [row for row in kafka.rows(topics.POLLS) if row["feed"] == "station_status"]
 
 
 def test_a_system_is_polled_at_its_interval_and_its_answers_are_kept(kafka: StandInKafka, tmp_path: Path) -> None:
-    with polling(kafka, tmp_path, 1) as running:
+    with polling(kafka, tmp_path, town_every(1)) as running:
         running.wait_until(lambda: len(statuses(kafka)) >= 3)
     times = [row["fetched_at"] for row in statuses(kafka)]
     assert all(later - at > timedelta(seconds=0.8) for at, later in pairwise(times))
@@ -98,7 +120,7 @@ def test_a_system_is_polled_at_its_interval_and_its_answers_are_kept(kafka: Stan
 
 
 def test_a_system_is_polled_at_once_when_asked(kafka: StandInKafka, tmp_path: Path) -> None:
-    with polling(kafka, tmp_path, 3600) as running:
+    with polling(kafka, tmp_path, town_every(3600)) as running:
         running.wait_until(lambda: len(statuses(kafka)) == 1)
         polls = running.poller.poll_now("town", WAIT_S)
         assert [poll.feed for poll in polls] == ["station_status"]
@@ -108,7 +130,7 @@ def test_a_system_is_polled_at_once_when_asked(kafka: StandInKafka, tmp_path: Pa
 
 
 def test_all_who_ask_for_a_system_at_the_same_time_get_its_polls(kafka: StandInKafka, tmp_path: Path) -> None:
-    with polling(kafka, tmp_path, 3600) as running, ThreadPoolExecutor(3) as asking:
+    with polling(kafka, tmp_path, town_every(3600)) as running, ThreadPoolExecutor(3) as asking:
         running.wait_until(lambda: len(statuses(kafka)) == 1)
         asked = [asking.submit(running.poller.poll_now, "town", WAIT_S) for _ in range(3)]
         # A poll that was under way and the one that was asked for can be in one commit.
@@ -129,7 +151,7 @@ def test_a_full_lane_holds_its_systems_back_until_the_broker_is_there_again(
         return writer
 
     monkeypatch.setattr(kafka, "writer", held)
-    with polling(kafka, tmp_path, 1) as running:
+    with polling(kafka, tmp_path, town_every(1)) as running:
         # The first round brings five answers, which is more than half of the queue.
         running.wait_until(lambda: any(beat["lanes"][0]["queued"] == 5 for beat in running.beats))
         beats = len(running.beats)
@@ -140,7 +162,7 @@ def test_a_full_lane_holds_its_systems_back_until_the_broker_is_there_again(
 
 
 def test_a_fenced_writer_ends_the_poller(kafka: StandInKafka, tmp_path: Path) -> None:
-    with polling(kafka, tmp_path, 1) as running:
+    with polling(kafka, tmp_path, town_every(1)) as running:
         running.wait_until(lambda: len(statuses(kafka)) >= 1)
         kafka.writer(0).open()
         running.thread.join(WAIT_S)
@@ -155,7 +177,7 @@ def last_good(running: Running) -> datetime:
 
 
 def test_a_system_without_a_good_poll_for_half_an_hour_is_quiet(kafka: StandInKafka, tmp_path: Path) -> None:
-    with polling(kafka, tmp_path, 1) as running:
+    with polling(kafka, tmp_path, town_every(1)) as running:
         assert running.poller.quiet(datetime.now(UTC)) == {}, "while nobody polled, none was missed"
         running.wait_until(lambda: len(statuses(kafka)) >= 1)
     last = last_good(running)
@@ -165,7 +187,7 @@ def test_a_system_without_a_good_poll_for_half_an_hour_is_quiet(kafka: StandInKa
 
 
 def test_a_system_that_is_asked_seldom_has_two_of_its_intervals(kafka: StandInKafka, tmp_path: Path) -> None:
-    with polling(kafka, tmp_path, 3600) as running:
+    with polling(kafka, tmp_path, town_every(3600)) as running:
         running.wait_until(lambda: len(statuses(kafka)) == 1)
     last = last_good(running)
     assert running.poller.quiet(last + timedelta(seconds=7190)) == {}
@@ -173,7 +195,7 @@ def test_a_system_that_is_asked_seldom_has_two_of_its_intervals(kafka: StandInKa
 
 
 def test_a_lane_that_lost_kafka_makes_no_system_quiet(kafka: StandInKafka, tmp_path: Path) -> None:
-    with polling(kafka, tmp_path, 1) as running:
+    with polling(kafka, tmp_path, town_every(1)) as running:
         running.wait_until(lambda: len(statuses(kafka)) >= 1 and running.poller.quiet(datetime.now(UTC)) == {})
     last = last_good(running)
     running.poller._lanes[0]._writer.memories.clear()

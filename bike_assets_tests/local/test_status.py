@@ -68,6 +68,17 @@ def test_the_stream_says_how_far_behind_it_is(settings: Settings, messages: int 
     assert says(settings, "stream") == words
 
 
+def test_a_sources_file_that_is_wrong_is_one_clear_sentence(settings: Settings) -> None:
+    trouble = "sources.toml, line 5, speed: Object contains unknown field speed."
+    heartbeat(settings.run, "poller")({"systems": 2, "sources_trouble": trouble})
+    assert says(settings, "poller") == (
+        "the sources file is wrong, and its systems are polled as before: sources.toml, line 5, speed: Object contains "
+        "unknown field speed; 2 systems; polls: none yet"
+    )
+    heartbeat(settings.run, "poller")({"systems": 2, "sources_trouble": None})
+    assert says(settings, "poller") == "2 systems; polls: none yet"
+
+
 def test_open_incidents_are_listed_the_newest_first(bare_directory: Path) -> None:
     settings = load_settings(home=bare_directory)
     assert status(settings)["incidents"] == []
