@@ -1,15 +1,22 @@
 """`bike sources`: the systems to poll, and the catalogue of those that there are."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from bike_assets.terminal import AsJson, SourcesFile, out, print_json, settings_of
+from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, settings_of
+
+if TYPE_CHECKING:
+    from bike_assets.sources.findings import Checked
 
 SHOWN = 25
 """So many systems of the catalogue are shown where nobody asks for more."""
+
+REASONS = 3
+"""So many reasons of rejected rows are shown for a system, the most frequent first."""
 
 sources_app = typer.Typer(help="The systems to poll, and the catalogue of all that there are.", no_args_is_help=True)
 
@@ -68,6 +75,38 @@ def add(
         out.print(f"{escape(each['system_id'])} is in {escape(str(settings.sources))} now.", soft_wrap=True)
 
 
+@sources_app.command("check")
+def check(
+    systems: Annotated[list[str] | None, typer.Argument(help="system_ids, URLs of gbfs.json; else all.")] = None,
+    sources: SourcesFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask each feed once, commit nothing, and say what it is and what is wrong with it.
+
+    Systems of the sources file, of the catalogue, or by their URL. Usable is what a poll of it would make good, with
+    a station in it; exit status 1 where one is not.
+
+    Examples: `bike sources check`, `bike sources check oslobysykkel https://example.org/gbfs.json`.
+    """
+    from rich.progress import Progress
+
+    from bike_assets.local.checking import check_sources, wanted
+
+    settings = settings_of(sources=sources)
+    asked = wanted(settings, systems or [])
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task("asked", total=len(asked))
+        found = check_sources(settings, asked, lambda: progress.advance(task))
+    unusable = sum(not each.is_usable for each in found)
+    if as_json:
+        print_json(found)
+    else:
+        _print_checked(found)
+        out.print(f"{len(found)} checked, {unusable} of them not usable.", highlight=False)
+    if unusable:
+        raise typer.Exit(1)
+
+
 @sources_app.command("list")
 def list_(sources: SourcesFile = None, as_json: AsJson = False) -> None:
     """The systems of the sources file, with the seconds between their polls.
@@ -87,6 +126,34 @@ def list_(sources: SourcesFile = None, as_json: AsJson = False) -> None:
         row = each["system_id"], f"{each['poll_seconds']} s", asked, each["name"] or "", place
         table.add_row(*map(escape, row))
     out.print(table)
+
+
+def _print_checked(found: "Sequence[Checked]") -> None:
+    # A URL can stand for the id, and any word here can be long.
+    first, last = (Column(name, overflow="fold") for name in ("system_id", "what it has, and what is wrong"))
+    table = Table(first, "version", "stations", "rejected", "age", "ttl", last)
+    for each in found:
+        reasons = [f"{count} rejected: {reason}" for reason, count in list(each.reasons.items())[:REASONS]]
+        lines = [
+            "[green]usable[/]" if each.is_usable else "[red]not usable[/]",
+            *(f"[red]{escape(fault)}[/]" for fault in each.faults),
+            *(f"[yellow]{escape(remark)}[/]" for remark in [*each.remarks, *reasons]),
+            escape(", ".join(each.feeds)),
+        ]
+        ttl = "" if each.ttl_s is None else f"{each.ttl_s} s"
+        counts = str(each.stations), str(each.rejected), _age(each.age_s), ttl
+        table.add_row(escape(each.system_id), escape(each.version or ""), *counts, "\n".join(filter(None, lines)))
+    out.print(table)
+
+
+def _age(seconds: float | None) -> str:
+    """An age in the unit that a person would take; that of a clock ahead of ours is negative."""
+    if seconds is None:
+        return ""
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _id_column() -> Column:

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "defs": "model sources lake warehouse quality exports alerts heartbeats settings",
     "definitions": "defs",
     "terminal": "settings logs",
-    "cli_sources": "terminal local",
+    "cli_sources": "terminal local sources",
     "cli": "cli_sources terminal model lake exports settings services local",
     "__main__": "cli",
     "__init__": "",

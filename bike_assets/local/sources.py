@@ -21,7 +21,7 @@ def find_systems(
     Raises WrongSettings for a country that is no code, and for a sources file that cannot be read.
     """
     found = catalogue.find(words, country, city)
-    present = _existing(settings)
+    present = existing_sources(settings)
     ids = {each for source in present for each in source.system_ids}
     urls = {source.url for source in present}
     return [
@@ -64,7 +64,7 @@ def add_systems(settings: Settings, system_ids: Sequence[str]) -> list[dict[str,
     NotWritten.
     """
     added = list(dict.fromkeys(map(catalogue.source_of, system_ids)))
-    present = _existing(settings)
+    present = existing_sources(settings)
     for number, source in enumerate(added):
         _refuse_double(settings, source, [*present, *added[:number]])
         plans_for(source, services.defaults(settings))  # which refuses a contract without a key
@@ -73,7 +73,7 @@ def add_systems(settings: Settings, system_ids: Sequence[str]) -> list[dict[str,
     return [{"system_id": source.system_ids[0], "url": source.url} for source in added]
 
 
-def _existing(settings: Settings) -> tuple[Source, ...]:
+def existing_sources(settings: Settings) -> tuple[Source, ...]:
     """The sources of the file; none where there is no file yet, or nothing in it."""
     path = settings.sources
     return parse_sources(path, read_text(path)) if path.exists() else ()
