@@ -81,7 +81,8 @@ def _sources(settings: Settings) -> Finding:
     from bike_assets.sources.config import load_sources
 
     if not Path(settings.sources).exists():
-        return Finding("sources", ok=True, says="no sources file yet; `cp sources.example.toml sources.toml`")
+        says = "no sources file yet; `cp sources.example.toml sources.toml`, or `bike sources add`"
+        return Finding("sources", ok=True, says=says)
     try:
         systems = load_sources(settings.sources)
     except BikeAssetsError as err:
