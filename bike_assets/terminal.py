@@ -16,7 +16,7 @@ out = Console()
 err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for a program to read.")]
-SourcesFile = Annotated[Path | None, typer.Option("--sources", help="The systems to poll.")]
+SourcesFile = Annotated[Path | None, typer.Option("--sources", help="The file of the systems to poll.")]
 
 
 def settings_of(**given: Any) -> Settings:

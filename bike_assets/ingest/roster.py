@@ -34,8 +34,7 @@ class Roster:
         """Raises WrongSettings where the file is wrong: there is nothing yet to go on with."""
         self._path, self._make = path, make
         self._seen = self._taken = _mark(path)
-        self._asker_of: dict[Source, SourceAsker] = {}
-        self._asker_of = self._askers_of(load_sources(path))
+        self._asker_of = {source: make(source) for source in load_sources(path)}
         self._profile_of = profiles(self._asker_of)
         self.trouble: str | None = None
 
@@ -57,7 +56,8 @@ class Roster:
             return False
         self._taken = self._seen
         try:
-            now = self._askers_of(load_sources(self._path))
+            sources = load_sources(self._path)
+            now = {source: self._asker_of.get(source) or self._make(source) for source in sources}
         except WrongSettings as err:
             self.trouble = str(err)
             log.error("the sources file is wrong: all is polled as before", reason=self.trouble)
@@ -66,9 +66,6 @@ class Roster:
         old, self._asker_of, self._profile_of = self._asker_of, now, profiles(now)
         log.info("the sources file is taken up", **_changes(old, now))
         return old.keys() != now.keys()
-
-    def _askers_of(self, sources: Iterable[Source]) -> dict[Source, SourceAsker]:
-        return {source: self._asker_of.get(source) or self._make(source) for source in sources}
 
 
 def _mark(path: Path) -> _Mark | None:

@@ -1,9 +1,11 @@
 """`bike sources check`: each feed of each source asked once, and what came of it."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from bike_assets import services
 from bike_assets.ingest.routing import expected_parts
@@ -29,8 +31,14 @@ def wanted(settings: Settings, asked: Sequence[str]) -> list[Source]:
     if not asked:
         return list(load_sources(settings.sources))
     present = {system_id: source for source in existing_sources(settings) for system_id in source.system_ids}
-    found = (_source_at(each) if "://" in each else present.get(each) or source_of(each) for each in asked)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(_source_at(each) if "://" in each else _source_of(each, present) for each in asked))
+
+
+def _source_of(system_id: str, present: Mapping[str, Source]) -> Source:
+    source = present.get(system_id) or source_of(system_id)
+    if isinstance(source, JcdecauxSource) and source.contracts is not None:
+        return replace(source, contracts=(system_id.removeprefix(JCDECAUX_PREFIX),))  # of the answer with all, this one
+    return source
 
 
 def _source_at(url: str) -> GbfsSource:

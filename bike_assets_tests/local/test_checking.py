@@ -112,6 +112,15 @@ def test_a_system_is_that_of_the_file_else_the_catalogues_and_a_url_is_itself(ba
     assert wanted(settings, []) == [mine]
 
 
+def test_of_many_contracts_only_those_that_are_named_are_told(bare_directory: Path, simulator: str) -> None:
+    entry = f'[[systems]]\nkind = "jcdecaux"\ncontracts = ["Nantes", "Town"]\nurl = "{simulator}"\n'
+    (bare_directory / "sources.toml").write_text(entry)
+    settings = load_settings(jcdecaux_key=KEY)
+    [town] = check_sources(settings, wanted(settings, ["jcdecaux:town"]), lambda: None)
+    assert (town.system_id, town.is_usable) == ("jcdecaux:town", True)
+    assert len(check_sources(settings, wanted(settings, []), lambda: None)) == 2
+
+
 @pytest.mark.parametrize(("asked", "said"), [
     ("ftp://new.example", r"^ftp://new.example cannot be asked: give an http or https URL\.$"),
     ("https://new.example/?apiKey=1", r"^https://new.example/ cannot be asked: a key does not belong in this file"),
