@@ -6,7 +6,7 @@ from dataclasses import replace
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.model.messages import Outcome
-from bike_assets.sources.jcdecaux.v1 import split_by_contract
+from bike_assets.sources.jcdecaux.arrays import split_by_contract
 
 
 def parts(answer: Answer, expected: Callable[[], Iterable[str]]) -> list[Answer]:

@@ -129,7 +129,7 @@ class TypesPoll:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryPoll:
-    """A read `gbfs`: the URL of each feed."""
+    """A read `gbfs`: the URL of each feed; or `gbfs_versions`: that of each version."""
 
     urls: dict[str, str]
     rows_in: int

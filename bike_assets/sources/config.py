@@ -9,6 +9,7 @@ url = "https://gbfs.urbansharing.com/oslobysykkel.no/gbfs.json"
 [[systems]]
 kind = "jcdecaux"
 contract = "lyon"                    # or contracts = ["lyon", "nantes"], by one request
+version = 3                          # of the API; 1 where nothing is said
 ```
 """
 
@@ -60,9 +61,9 @@ class GbfsSource(_Described, kw_only=True, frozen=True, tag="gbfs"):
 
 
 class JcdecauxSource(_Described, kw_only=True, frozen=True, tag="jcdecaux"):
-    """A contract of JCDecaux, or several that one request answers for; `url` is that of another API."""
+    """A contract of JCDecaux, or several that one request answers for; `version` is its API's, `url` another API's."""
 
-    version: Literal[1] = 1
+    version: Literal[1, 3] = 1
     contract: Text | None = None
     contracts: Annotated[tuple[Text, ...], Meta(min_length=1)] | None = None
     url: str | None = None

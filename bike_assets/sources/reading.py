@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from bike_assets.model.answers import Answer, Parsed, StationPoll
 from bike_assets.model.errors import FeedMalformed
-from bike_assets.sources.gbfs import v2
-from bike_assets.sources.gbfs.discovery import parse_discovery
-from bike_assets.sources.jcdecaux import v1
+from bike_assets.sources.gbfs.discovery import parse_discovery, parse_versions
+from bike_assets.sources.gbfs.feeds import Version
+from bike_assets.sources.gbfs.v2 import GBFS_2
+from bike_assets.sources.gbfs.v3 import GBFS_3
+from bike_assets.sources.jcdecaux import v1, v3
 from bike_assets.sources.rows import UNREADABLE, decoded, why
 
 Parser = Callable[[bytes, str, frozenset[str] | None, StationPoll | None], Parsed]
@@ -20,29 +23,36 @@ stations where there was one.
 GBFS = "gbfs."
 JCDECAUX = "jcdecaux."
 
-GBFS_PARSERS: dict[str, dict[str, Parser]] = {
-    "2": {
+
+def _gbfs_parsers(version: Version[Any, Any]) -> dict[str, Parser]:
+    return {
         "gbfs": lambda body, system_id, *_: parse_discovery(body, system_id),
-        "station_status": v2.parse_station_status,
-        "station_information": lambda body, system_id, *_: v2.parse_station_information(body, system_id),
-        "system_information": lambda body, system_id, *_: v2.parse_system_information(body, system_id),
-        "vehicle_types": lambda body, system_id, *_: v2.parse_vehicle_types(body, system_id),
-    },
-}
+        "gbfs_versions": lambda body, system_id, *_: parse_versions(body, system_id),
+        "station_status": version.parse_station_status,
+        "station_information": lambda body, system_id, *_: version.parse_station_information(body, system_id),
+        "system_information": lambda body, system_id, *_: version.parse_system_information(body, system_id),
+        "vehicle_types": lambda body, system_id, *_: version.parse_vehicle_types(body, system_id),
+    }
+
+
+GBFS_PARSERS = {"1": _gbfs_parsers(GBFS_2), "2": _gbfs_parsers(GBFS_2), "3": _gbfs_parsers(GBFS_3)}
 """By major version, then by feed."""
 
 JCDECAUX_PARSERS: dict[str, Parser] = {
     "jcdecaux.v1.stations": lambda body, system_id, _, before: v1.parse_stations(body, system_id, before),
+    "jcdecaux.v3.stations": lambda body, system_id, *_: v3.parse_stations(body, system_id),
 }
 
 
 class _Versioned(msgspec.Struct):
-    version: str | None = None
+    version: str | int | float | None = None
 
 
 _decode_version = msgspec.json.Decoder(_Versioned).decode
 # Most bodies name their version before their data; looking for it in the whole body costs a quarter of reading it.
-_HEAD = re.compile(rb'\s*\{(?:\s*"(?:last_updated|ttl)"\s*:\s*\d+\s*,)*\s*"version"\s*:\s*"([0-9.]+)"\s*,')
+_HEAD = re.compile(
+    rb'\s*\{(?:\s*"(?:last_updated|ttl)"\s*:\s*(?:\d+|"[0-9TZ:.+-]*")\s*,)*\s*"version"\s*:\s*"([0-9.]+)"\s*,'
+)
 
 
 def feed_name(feed: str) -> str:
@@ -68,28 +78,25 @@ def _read_gbfs(
     answer: Answer, body: bytes, electric_types: frozenset[str] | None, before: StationPoll | None
 ) -> Parsed:
     version = _version(answer, body)
-    parsers = GBFS_PARSERS.get((version or "2").partition(".")[0])
+    parsers = GBFS_PARSERS.get(version.partition(".")[0])
     if parsers is None:
         raise FeedMalformed(answer.system_id, f"GBFS {version} is not supported, only {_supported()}")
     parser = parsers.get(feed_name(answer.feed))
     if parser is None:
         raise FeedMalformed(answer.system_id, f"no parser reads a feed called {answer.feed}")
-    parsed = parser(body, answer.system_id, electric_types, before)
-    if version is None and isinstance(parsed, StationPoll) and parsed.rejected and not parsed.rows:
-        # GBFS 1.0 names no version, and its flags are numbers: no row of it is one of GBFS 2.
-        sentence = f"a GBFS feed without a version, as GBFS 1 has it, is not supported, only {_supported()}"
-        raise FeedMalformed(answer.system_id, sentence)
-    return parsed
+    return parser(body, answer.system_id, electric_types, before)
 
 
-def _version(answer: Answer, body: bytes) -> str | None:
+def _version(answer: Answer, body: bytes) -> str:
+    """The version that a body names, as text or as a number; one that names none is GBFS 1.0's."""
     head = _HEAD.match(body)
     if head is not None:
         return head[1].decode()
     try:
-        return decoded(_decode_version, body).version
+        version = decoded(_decode_version, body).version
     except UNREADABLE as err:
         raise FeedMalformed(answer.system_id, f"the answer is no GBFS feed: {why(err)}") from None
+    return "1.0" if version is None else str(version)
 
 
 def _supported() -> str:

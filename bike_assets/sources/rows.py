@@ -6,8 +6,8 @@ one station, does it go through the rows one by one (`sort_out`).
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw
@@ -24,12 +24,15 @@ MAX_TEXT = 2_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_S = 7_258_118_400
 """2200-01-01: a later time is a wrong unit or a broken clock, and no instant that anyone can use."""
+LATEST = EPOCH + timedelta(seconds=LATEST_S)
 
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
 Words = Annotated[str, Meta(max_length=MAX_TEXT)]
 Seconds = Annotated[int, Meta(ge=0, lt=LATEST_S)] | Annotated[float, Meta(ge=0, lt=LATEST_S)]
 Milliseconds = Annotated[int, Meta(ge=0, lt=LATEST_S * 1000)]
+Instant = Annotated[datetime, Meta(tz=True)]
+"""A time as RFC 3339 writes it, with its offset; without one it could be any of two dozen instants."""
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 
@@ -51,6 +54,20 @@ def from_milliseconds(milliseconds: int | None) -> datetime | None:
     """Milliseconds since 1970 as an instant."""
     # Exact up to LATEST_S: a float of that size still tells half a microsecond.
     return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def from_instant(at: datetime | None) -> datetime | None:
+    """An instant in UTC, to the millisecond."""
+    if at is None:
+        return None
+    at = at.astimezone(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def check_instant(at: datetime | None, field: str) -> None:
+    """Hold an instant to the bounds of all times, which no type can. Raises ValidationError."""
+    if at is not None and not EPOCH <= at < LATEST:
+        raise msgspec.ValidationError(f"Expected an instant from 1970 to 2199 - at $.{field}")
 
 
 def docks(count: int | None) -> int | None:
@@ -85,7 +102,7 @@ def sort_out(
     raws: Sequence[Raw],
     decode: Callable[[Raw], Row],
     id_of: Callable[[Row], str],
-    time_of: Callable[[Row], float | None] = lambda _: None,
+    time_of: Callable[[Row], Any] = lambda _: None,
 ) -> tuple[list[Row], list[RejectedRow]]:
     """Good rows in the body's order, and the others with their reason; none is in both or in neither.
 
@@ -102,12 +119,33 @@ def sort_out(
         loser = index
         first = good.setdefault(id_of(row), (index, row))
         if first[0] != index:
-            if (time_of(row) or 0) > (time_of(first[1]) or 0):
+            if _is_later(time_of(row), time_of(first[1])):
                 good[id_of(row)] = (index, row)
                 loser = first[0]
             reason = f"duplicate: {id_of(row)} stands in this answer twice"
             rejected.append(RejectedRow(loser, reason, bytes(raws[loser])))
     return [row for _, row in sorted(good.values(), key=_place)], sorted(rejected, key=_index)
+
+
+def good_rows(
+    whole: Callable[[], list[Row]],
+    raws: Sequence[Raw],
+    decode: Callable[[Raw], Row],
+    id_of: Callable[[Row], Any],
+    time_of: Callable[[Row], Any],
+) -> tuple[list[Row], list[RejectedRow]]:
+    """What `sort_out` gives; by the one typed step `whole` where it reads all rows, each of another station."""
+    try:
+        rows = whole()
+    except UNREADABLE:
+        rows = []
+    if len(set(map(id_of, rows))) == len(raws):
+        return rows, []
+    return sort_out(raws, decode, id_of, time_of)
+
+
+def _is_later(time: Any, other: Any) -> bool:
+    return time is not None and (other is None or time > other)
 
 
 def _place(found: tuple[int, Row]) -> int:

@@ -1,4 +1,4 @@
-"""GBFS 2: each feed read by its definition, bad rows rejected, broken envelopes said in a sentence."""
+"""GBFS 1 and 2: each feed read by its definition, bad rows rejected, broken envelopes said in a sentence."""
 
 import json
 import lzma
@@ -10,14 +10,14 @@ import pytest
 from bike_assets.model.answers import Description, InformationPoll, StationPoll, StationRow, SystemPoll, TypesPoll
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.model.readings import Reading
-from bike_assets.sources.gbfs.discovery import parse_discovery
-from bike_assets.sources.gbfs.v2 import (
-    parse_station_information,
-    parse_station_status,
-    parse_system_information,
-    parse_vehicle_types,
-)
+from bike_assets.sources.gbfs.discovery import parse_discovery, parse_versions
+from bike_assets.sources.gbfs.v2 import GBFS_2
 from bike_assets_tests.sources.builders import NOON, NOON_S, RECORDINGS, REMOVED, body_of, gbfs, stations, status_row
+
+parse_station_status = GBFS_2.parse_station_status
+parse_station_information = GBFS_2.parse_station_information
+parse_system_information = GBFS_2.parse_system_information
+parse_vehicle_types = GBFS_2.parse_vehicle_types
 
 
 def recorded(feed: str) -> list[dict[str, Any]]:
@@ -101,17 +101,24 @@ def test_vehicles_stand_in_for_missing_bikes_only() -> None:
     poll = parse_station_status(stations(*rows), "city")
     assert [row.reading.bikes_available for row in read_all(poll)] == [5, 1]
     assert [row.num_bikes_available for row in poll.rows] == [5, 1]
-    assert [row.reason for row in poll.rejected] == ["bad_field: Object missing required field num_bikes_available"]
+    assert [row.reason for row in poll.rejected] == [
+        "bad_field: Object has neither num_bikes_available nor num_vehicles_available"
+    ]
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"station_id": ""}, "Expected str of length >= 1 - at $.station_id"),
-        ({"station_id": 5}, "Expected str, got int - at $.station_id"),
+        ({"station_id": 5.0}, "Expected str, got float - at $.station_id"),
+        ({"station_id": True}, "Expected str, got bool - at $.station_id"),
         ({"num_bikes_available": -1}, "Expected int >= 0 - at $.num_bikes_available"),
         ({"num_docks_available": 10**7}, "Expected int <= 1000000 - at $.num_docks_available"),
-        ({"is_renting": 1}, "Expected bool, got int - at $.is_renting"),
+        ({"is_renting": 2}, "Expected bool, got int - at $.is_renting"),
+        ({"is_renting": "yes"}, "Expected bool, got str - at $.is_renting"),
+        ({"num_bikes_available": 3.5}, "Expected int | null, got float - at $.num_bikes_available"),
+        ({"num_bikes_available": "-3"}, "Expected int >= 0 - at $.num_bikes_available"),
+        ({"num_bikes_available": "03"}, "Expected int | null, got str - at $.num_bikes_available"),
         ({"is_installed": REMOVED}, "Object missing required field is_installed"),
         ({"last_reported": NOON_S * 1000}, "Expected int <= 7258118399 - at $.last_reported"),
         ({"last_reported": "2026-06-01T12:00:00Z"}, "Expected int | float | null, got str - at $.last_reported"),
@@ -124,6 +131,63 @@ def test_a_bad_row_is_rejected_and_its_neighbours_are_kept(changes: dict[str, An
     assert [row.station_id for row in poll.rows] == ["b"]
     assert [(row.row_index, row.reason) for row in poll.rejected] == [(0, f"bad_field: {reason}")]
     assert poll.feed_updated_at == NOON
+
+
+@pytest.mark.parametrize(
+    ("changes", "read"),
+    [
+        ({"station_id": 5}, ("5", 3, True)),
+        ({"is_renting": 1, "is_installed": 0}, ("a", 3, False)),
+        ({"is_renting": "1", "is_installed": "false"}, ("a", 3, False)),
+        ({"num_bikes_available": "8"}, ("a", 8, True)),
+        ({"num_bikes_available": 8.0}, ("a", 8, True)),
+        ({"last_reported": str(NOON_S)}, ("a", 3, True)),
+        ({"station_id": 5, "is_renting": 1, "last_reported": "null"}, ("5", 3, True)),
+    ],
+)
+def test_what_can_mean_one_thing_only_is_read(changes: dict[str, Any], read: tuple[str, int, bool]) -> None:
+    poll = parse_station_status(stations(status_row(**changes), status_row(station_id="b")), "city")
+    row = read_all(poll)[0]
+    assert (row.station_id, row.reading.bikes_available, row.reading.is_installed) == read
+    assert type(row.reading.is_installed) is bool
+    assert row.reported_at in (NOON, None)
+    assert not poll.rejected
+
+
+def test_an_id_is_the_same_as_a_number_and_as_a_text() -> None:
+    counts = [{"vehicle_type_id": 7, "count": 2}]
+    body = stations(status_row(station_id=5, vehicle_types_available=counts), status_row(station_id="5"))
+    poll = parse_station_status(body, "city", frozenset({"7"}))
+    assert [row.reading.ebikes_available for row in read_all(poll)] == [2]
+    assert [row.reason for row in poll.rejected] == ["duplicate: 5 stands in this answer twice"]
+    types = gbfs({"vehicle_types": [{"vehicle_type_id": 7, "propulsion_type": "electric"}]})
+    assert parse_vehicle_types(types, "city").electric_types == ["7"]
+
+
+def test_a_feed_of_flags_and_numbers_as_gbfs_1_has_them_is_compared_by_its_text_too() -> None:
+    rows = [status_row(station_id=number, is_installed=1, is_renting=1, is_returning=1) for number in (1, 2)]
+    before = parse_station_status(stations(*rows, version=REMOVED), "city")
+    after = parse_station_status(stations(*rows, version=REMOVED, last_updated=NOON_S + 9), "city", None, before)
+    assert [now is then for now, then in zip(after.rows, before.rows, strict=True)] == [True, True]
+
+
+def test_an_odd_envelope_costs_no_poll() -> None:
+    body = stations(status_row(), last_updated=str(NOON_S)).replace(b'"last_updated"', b'"\\ud83d": 1, "last_updated"')
+    first = parse_station_status(body, "city")
+    again = parse_station_status(body, "city", None, first)
+    assert [(poll.feed_updated_at, len(poll.rows)) for poll in (first, again)] == [(NOON, 1)] * 2
+
+
+DOCKS = [{"vehicle_type_ids": ["e"], "count": 2}, {"vehicle_type_ids": ["m"], "count": 4.0}]
+
+
+@pytest.mark.parametrize(
+    ("docks", "of_kinds", "read"),
+    [(9, DOCKS, 9), (REMOVED, DOCKS, 6), (999, DOCKS, None), (REMOVED, [], None), (None, [{"count": 10**7}], None)],
+)
+def test_docks_of_each_kind_add_up_where_no_more_is_said(docks: Any, of_kinds: Any, read: int | None) -> None:
+    body = stations(status_row(num_docks_available=docks, vehicle_docks_available=of_kinds))
+    assert read_all(parse_station_status(body, "city"))[0].reading.docks_available == read
 
 
 def test_the_later_of_two_rows_of_a_station_wins() -> None:
@@ -140,7 +204,8 @@ def test_a_time_may_have_a_fraction_or_be_missing() -> None:
 
 
 BROKEN = [b"", b"<html>", b"[]", b"{}", gbfs([]), gbfs({}), gbfs(None), stations(last_updated=REMOVED),
-          stations(last_updated="x"), stations(last_updated=10**12), b'{"data":' * 50_000]
+          stations(last_updated="x"), stations(last_updated="2026-06-01T12:00:00Z"), stations(last_updated=10**12),
+          b'{"data":' * 50_000]
 
 
 @pytest.mark.parametrize("body", BROKEN)
@@ -150,12 +215,12 @@ BROKEN = [b"", b"<html>", b"[]", b"{}", gbfs([]), gbfs({}), gbfs(None), stations
      (parse_system_information, "system_information"), (parse_vehicle_types, "vehicle_types")],
 )
 def test_a_broken_envelope_is_malformed(parse: Any, feed: str, body: bytes) -> None:
-    with pytest.raises(FeedMalformed, match=rf"^city: the answer is no {feed} of GBFS 2: .+"):
+    with pytest.raises(FeedMalformed, match=rf"^city: the answer is no {feed} of GBFS 1 or 2: .+"):
         parse(body, "city")
 
 
 def test_information_rejects_its_bad_rows() -> None:
-    good = {"station_id": "a", "name": "A", "lat": 59.9, "lon": 10, "extra": 1}
+    good = {"station_id": "a", "name": "A", "lat": "59.9", "lon": 10, "extra": 1}
     body = stations(good, good | {"station_id": "b", "lat": 400}, good | {"name": "again"},
                     {"station_id": "d", "name": "D"}, good | {"station_id": "e", "capacity": -1})
     poll = parse_station_information(body, "city")
@@ -167,6 +232,7 @@ def test_information_rejects_its_bad_rows() -> None:
 def test_a_system_says_who_it_is() -> None:
     body = gbfs({"system_id": "c", "name": "City Bike", "operator": "Op", "timezone": "Europe/Oslo", "language": "nb"})
     assert parse_system_information(body, "city") == SystemPoll("City Bike", "Op", "Europe/Oslo", NOON)
+    assert parse_system_information(gbfs({"name": ""}), "city").name == ""
     assert parse_system_information(gbfs({"name": "City Bike"}), "city") == SystemPoll("City Bike", None, None, NOON)
 
 
@@ -185,7 +251,7 @@ def feeds(*names: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "data",
     [{"fr": feeds("other"), "en": feeds("station_status")}, {"nb": feeds("station_status"), "fr": feeds("other")},
-     feeds("station_status")],
+     {"nb": feeds("other"), "en-GB": feeds("station_status")}, feeds("station_status")],
 )
 def test_discovery_takes_english_or_the_first_language_or_none(data: Any) -> None:
     assert parse_discovery(gbfs(data), "city").urls == {"station_status": "https://city.example/station_status"}
@@ -200,3 +266,16 @@ def test_discovery_passes_over_an_entry_without_url() -> None:
 def test_a_discovery_without_feeds_is_malformed(body: bytes) -> None:
     with pytest.raises(FeedMalformed, match=r"^city: .*gbfs\.json"):
         parse_discovery(body, "city")
+
+
+def test_versions_are_read_with_their_addresses() -> None:
+    body = gbfs({"versions": [{"version": "2.3", "url": "https://city.example/2"}, {"version": 3}]})
+    poll = parse_versions(body, "city")
+    assert poll.urls == {"2.3": "https://city.example/2"}
+    assert (poll.rows_in, [row.row_index for row in poll.rejected]) == (2, [1])
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", gbfs({}), gbfs({"versions": None})])
+def test_versions_that_are_none_are_malformed(body: bytes) -> None:
+    with pytest.raises(FeedMalformed, match=r"^city: the answer is no gbfs_versions\.json: "):
+        parse_versions(body, "city")

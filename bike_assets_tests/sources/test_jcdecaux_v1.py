@@ -11,7 +11,8 @@ import pytest
 from bike_assets.model.answers import ALL_CONTRACTS, Description, StationPoll, StationRow
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.model.readings import Reading
-from bike_assets.sources.jcdecaux.v1 import parse_stations, split_by_contract
+from bike_assets.sources.jcdecaux.arrays import split_by_contract
+from bike_assets.sources.jcdecaux.v1 import parse_stations
 from bike_assets_tests.sources.builders import NOON, NOON_S, RECORDINGS, REMOVED, answer, body_of, jcdecaux_row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -2,10 +2,23 @@
 
 import pytest
 
-from bike_assets.model.answers import InformationPoll, StationPoll, SystemPoll, TypesPoll
+from bike_assets.model.answers import DiscoveryPoll, InformationPoll, StationPoll, SystemPoll, TypesPoll
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.sources.reading import feed_name, read
-from bike_assets_tests.sources.builders import REMOVED, answer, body_of, gbfs, jcdecaux_row, stations, status_row
+from bike_assets_tests.sources.builders import (
+    NOON_TEXT,
+    REMOVED,
+    answer,
+    body_of,
+    gbfs,
+    jcdecaux_row,
+    jcdecaux_v3_row,
+    stations,
+    status_row,
+    v3_status_row,
+)
+
+GBFS_1_ROW = status_row(is_installed=1, is_renting=1, is_returning=1)
 
 
 @pytest.mark.parametrize(
@@ -15,13 +28,22 @@ from bike_assets_tests.sources.builders import REMOVED, answer, body_of, gbfs, j
         ("gbfs.station_status", stations(status_row()), StationPoll),
         ("gbfs.station_status", stations(status_row(), version="2.0"), StationPoll),
         ("gbfs.station_status", stations(status_row(), version=REMOVED), StationPoll),
+        ("gbfs.station_status", stations(status_row(), version=2.1), StationPoll),
+        ("gbfs.station_status", stations(GBFS_1_ROW, version="1.1"), StationPoll),
+        ("gbfs.station_status", stations(GBFS_1_ROW, version=REMOVED), StationPoll),
+        ("gbfs.station_status", stations(v3_status_row(), last_updated=NOON_TEXT, version="3.0"), StationPoll),
+        ("gbfs.station_status", stations(v3_status_row(), last_updated=NOON_TEXT, version="3.1-RC"), StationPoll),
         ("gbfs.station_information", stations(version="2.2"), InformationPoll),
         ("gbfs.system_information", gbfs({"name": "City"}), SystemPoll),
         ("gbfs.vehicle_types", gbfs({"vehicle_types": []}), TypesPoll),
+        ("gbfs.gbfs_versions", gbfs({"versions": []}), DiscoveryPoll),
+        ("jcdecaux.v3.stations", body_of([jcdecaux_v3_row()]), StationPoll),
     ],
 )
 def test_a_feed_finds_its_parser(feed: str, body: bytes, kind: type) -> None:
-    assert isinstance(read(answer(feed, body), None), kind)
+    parsed = read(answer(feed, body), None)
+    assert isinstance(parsed, kind)
+    assert not getattr(parsed, "rejected", ())
 
 
 def test_electric_types_reach_the_reading() -> None:
@@ -31,16 +53,13 @@ def test_electric_types_reach_the_reading() -> None:
     assert poll.read(0).reading.ebikes_available == 2
 
 
-GBFS_1 = stations(status_row(is_installed=1, is_renting=1, is_returning=1), version=REMOVED)
-
-
 @pytest.mark.parametrize(
     ("feed", "body", "sentence"),
     [
-        ("gbfs.station_status", stations(version="1.1"), r"GBFS 1\.1 is not supported, only 2\.x"),
-        ("gbfs.station_status", stations(version="3.0"), r"GBFS 3\.0 is not supported, only 2\.x"),
-        ("gbfs.station_status", stations(version=2), "the answer is no GBFS feed: Expected str"),
-        ("gbfs.station_status", GBFS_1, "a GBFS feed without a version, as GBFS 1 has it, is not supported"),
+        ("gbfs.station_status", stations(version="4.0"), r"GBFS 4\.0 is not supported, only 1\.x, 2\.x, 3\.x"),
+        ("gbfs.station_status", stations(version=0.3), r"GBFS 0\.3 is not supported, only 1\.x, 2\.x, 3\.x"),
+        ("gbfs.station_status", stations(version=[]), "the answer is no GBFS feed: Expected int | float"),
+        ("gbfs.station_status", stations(last_updated=NOON_TEXT, version="2.3"), "the answer is no station_status of"),
         ("gbfs.station_status", b"<html>", "the answer is no GBFS feed: JSON is malformed"),
         ("gbfs.station_status", None, "the answer is empty"),
         ("gbfs.station_status", b"", "the answer is empty"),
@@ -55,7 +74,7 @@ def test_what_cannot_be_read_says_why(feed: str, body: bytes | None, sentence: s
 
 
 def test_bad_rows_of_a_feed_without_version_do_not_hide_its_good_ones() -> None:
-    body = stations(status_row(is_renting=1), status_row(station_id="b"), version=REMOVED)
+    body = stations(status_row(is_renting=2), status_row(station_id="b"), version=REMOVED)
     poll = read(answer("gbfs.station_status", body), None)
     assert isinstance(poll, StationPoll)
     assert (len(poll.rows), len(poll.rejected)) == (1, 1)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bike_assets.model.answers import StationPoll
 from bike_assets.model.errors import FeedMalformed
-from bike_assets.sources.gbfs import v2
+from bike_assets.sources.gbfs import feeds
+from bike_assets.sources.gbfs.v2 import GBFS_2
 from bike_assets.sources.jcdecaux import v1
 from bike_assets_tests.sources.builders import NOON_S, jcdecaux_row, status_row
 
@@ -26,7 +27,7 @@ def by_jcdecaux(body: bytes, before: StationPoll | None) -> StationPoll:
 
 
 def by_gbfs(body: bytes, before: StationPoll | None) -> StationPoll:
-    return v2.parse_station_status(body, "city", frozenset({"e"}), before)
+    return GBFS_2.parse_station_status(body, "city", frozenset({"e"}), before)
 
 
 def said(parse: Parse, body: bytes, before: StationPoll | None = None) -> Any:
@@ -112,7 +113,7 @@ def sequences(draw: st.DrawFn, first: Rows, fields: dict[str, Any], write: Calla
 def decoded_whole(parse: Parse, body: bytes) -> Any:
     """What is known of a body that is not taken apart at all."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (v1, v2):
+        for module in (v1, feeds):
             patch.setattr(module, "take_apart", lambda *_: None)
         return said(parse, body)
 

@@ -5,37 +5,24 @@ Specification: https://developer.jcdecaux.com/#/opendata/vls?page=dynamic
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Annotated
 
-from msgspec import Meta, Raw, Struct, field
+from msgspec import Struct, field
 from msgspec.json import Decoder
 
-from bike_assets.model.answers import (
-    ALL_CONTRACTS,
-    JCDECAUX_PREFIX,
-    Answer,
-    Description,
-    RejectedRow,
-    StationPoll,
-    StationRow,
-)
-from bike_assets.model.errors import FeedMalformed
+from bike_assets.model.answers import ALL_CONTRACTS, Description, RejectedRow, StationPoll, StationRow
 from bike_assets.model.readings import Reading
+from bike_assets.sources.jcdecaux.arrays import V1, Number, of_nobody, station_rows
 from bike_assets.sources.rows import (
-    UNREADABLE,
     Count,
     Latitude,
     Longitude,
     Milliseconds,
     Words,
-    decoded,
     docks,
     from_milliseconds,
-    sort_out,
-    why,
+    good_rows,
 )
 from bike_assets.sources.texts import RowForm, Texts, newest, number, take_apart
 
@@ -50,7 +37,7 @@ class Position(Struct, frozen=True, gc=False):
 class Station(Struct, gc=False):
     """A row of the answer, as far as it is read."""
 
-    number: Annotated[int, Meta(ge=0, le=10**15)]
+    number: Number
     name: Words
     position: Position
     status: str
@@ -62,15 +49,8 @@ class Station(Struct, gc=False):
     last_update: Milliseconds | None = None
 
 
-class _OfContract(Struct, gc=False):
-    contract_name: Annotated[str, Meta(pattern=r"^[^/\x00-\x1f\x7f]+$")]
-
-
 _decode_all = Decoder(list[Station]).decode
 _decode_row = Decoder(Station).decode
-_decode_rows = Decoder(list[Raw]).decode
-_decode_contract = Decoder(_OfContract).decode
-_decode_contracts = Decoder(list[_OfContract]).decode
 
 _number = attrgetter("number")
 _last_update = attrgetter("last_update")
@@ -83,32 +63,19 @@ def parse_stations(body: bytes, system_id: str, before: StationPoll | None = Non
     What is left under the id of all contracts is rows that name none: each of them is rejected.
     """
     if system_id == ALL_CONTRACTS:
-        rows = _rows(body, system_id)
-        return _poll([], [], len(rows), [_of_nobody(i, raw) for i, raw in enumerate(rows)])
+        raws = station_rows(body, system_id)
+        return _poll([], [], len(raws), of_nobody(V1, raws))
     texts = before.texts.next(body) if before and before.texts else None
     return _read_whole(body, system_id) if texts is None else _poll_of_texts(texts)
 
 
 def _read_whole(body: bytes, system_id: str) -> StationPoll:
-    try:
-        stations = _decode_all(body)
-    except UNREADABLE:
-        stations = []
-    rows = _rows(body, system_id)
-    rejected: list[RejectedRow] = []
-    if not stations or len(set(map(_number, stations))) < len(stations):
-        stations, rejected = sort_out(rows, _decode_row, _id_of, _last_update)
+    raws = station_rows(body, system_id)
+    stations, rejected = good_rows(lambda: _decode_all(body), raws, _decode_row, _number, _last_update)
     times = list(map(_last_update, stations))
     stations = list(map(_form.without_time, stations))
-    texts = None if rejected else take_apart(body, rows, stations, _form)
-    return _poll(stations, times, len(rows), rejected) if texts is None else _poll_of_texts(texts)
-
-
-def _rows(body: bytes, system_id: str) -> list[Raw]:
-    try:
-        return decoded(_decode_rows, body)
-    except UNREADABLE as err:
-        raise FeedMalformed(system_id, f"the answer is no JSON array of stations: {why(err)}") from None
+    texts = None if rejected else take_apart(body, raws, stations, _form)
+    return _poll(stations, times, len(raws), rejected) if texts is None else _poll_of_texts(texts)
 
 
 def _poll(
@@ -172,44 +139,3 @@ def _row_of(station: Station, reported_at: datetime | None) -> StationRow:
             has_payment_terminal=station.banking,
         ),
     )
-
-
-def split_by_contract(answer: Answer) -> dict[str, Answer]:
-    """An answer with all contracts as one for each, by system id, with the very bytes of its rows.
-
-    Rows whose contract cannot be read stay under the id of all contracts, to be rejected there.
-    Raises FeedMalformed where the body is no JSON array.
-    """
-    body = answer.body or b""
-    rows_of: dict[str, list[Raw]] = {}
-    rows = _rows(body, answer.system_id)
-    for system_id, raw in zip(_owners(body, rows), rows, strict=True):
-        rows_of.setdefault(system_id, []).append(raw)
-    return {
-        system_id: replace(answer, system_id=system_id, body=b"[" + b",".join(map(bytes, own)) + b"]")
-        for system_id, own in rows_of.items()
-    }
-
-
-def _owners(body: bytes, rows: list[Raw]) -> list[str]:
-    """The system of each row."""
-    try:
-        contracts = _decode_contracts(body)
-    except UNREADABLE:
-        return [_owner(raw) for raw in rows]
-    return [JCDECAUX_PREFIX + each.contract_name.lower() for each in contracts]
-
-
-def _owner(raw: Raw) -> str:
-    try:
-        return JCDECAUX_PREFIX + _decode_contract(raw).contract_name.lower()
-    except UNREADABLE:
-        return ALL_CONTRACTS
-
-
-def _of_nobody(index: int, raw: Raw) -> RejectedRow:
-    try:
-        _decode_contract(raw)
-    except UNREADABLE as err:
-        return RejectedRow(index, f"bad_contract: {why(err)}", bytes(raw))
-    return RejectedRow(index, "bad_contract: not one contract's answer", bytes(raw))
