@@ -1,4 +1,5 @@
-"""Simulated cities over HTTP, on loopback: `/vls/v1/stations` as JCDecaux's, `/gbfs/<system_id>/` as GBFS.
+"""Simulated cities over HTTP, on loopback: `/vls/v1/stations` and `/vls/v3/stations` as JCDecaux's, and each city at
+`/gbfs/<system_id>/<version>/` as GBFS; without a version in the path it is GBFS 2.3.
 
 `POST /admin/ride?system_id=X` moves one bike at once and answers with the instant and the new levels.
 """
@@ -22,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from bike_assets.model.answers import JCDECAUX_PREFIX
 from bike_assets.model.errors import AlreadyRunning, WrongSettings
-from bike_assets.simulator import gbfs_2_3, jcdecaux_v1
+from bike_assets.simulator import gbfs, jcdecaux
 from bike_assets.simulator.city import City, SimStation
 from bike_assets.simulator.seeds import city_from_recording
 
@@ -63,10 +64,12 @@ class Simulation:
         """Answer a GET of one of the two APIs."""
         with self._lock:
             match path.strip("/").split("/"):
-                case ["vls", "v1", "stations"]:
-                    return self._jcdecaux(query)
-                case ["gbfs", system_id, file] if system_id in self._cities and file.endswith(".json"):
-                    return self._gbfs(system_id, file.removesuffix(".json"), base_url)
+                case ["vls", version, "stations"] if version in jcdecaux.ROWS:
+                    return self._jcdecaux(version, query)
+                case ["gbfs", system_id, file]:
+                    return self._gbfs(system_id, gbfs.USUAL_VERSION, file, base_url)
+                case ["gbfs", system_id, version, file]:
+                    return self._gbfs(system_id, version, file, base_url)
         return _refusal(HTTPStatus.NOT_FOUND, "no such feed")
 
     def post(self, path: str, query: Query) -> Reply:
@@ -87,7 +90,7 @@ class Simulation:
         city.advance(self._clock())
         return city
 
-    def _jcdecaux(self, query: Query) -> Reply:
+    def _jcdecaux(self, version: str, query: Query) -> Reply:
         if not query.get("apiKey", [""])[0]:
             return _refusal(HTTPStatus.FORBIDDEN, "Unauthorized")
         ids = [each for each in self._cities if each.startswith(JCDECAUX_PREFIX)]
@@ -96,12 +99,15 @@ class Simulation:
             if wanted not in ids:
                 return _refusal(HTTPStatus.BAD_REQUEST, "Specified contract does not exist")
             ids = [wanted]
-        rows = [row for each in ids for row in jcdecaux_v1.stations(self._city(each))]
-        return Reply(HTTPStatus.OK, jcdecaux_v1.body(rows))
+        rows = [row for each in ids for row in jcdecaux.stations(self._city(each), version)]
+        return Reply(HTTPStatus.OK, jcdecaux.body(rows))
 
-    def _gbfs(self, system_id: str, name: str, base_url: str) -> Reply:
-        body = gbfs_2_3.feed(self._city(system_id), name, f"{base_url}/gbfs/{system_id}", self._ttl_s)
-        return Reply(HTTPStatus.OK, body) if body else _refusal(HTTPStatus.NOT_FOUND, "no such file")
+    def _gbfs(self, system_id: str, version: str, file: str, base_url: str) -> Reply:
+        body = None
+        if system_id in self._cities and version in gbfs.VERSIONS and file.endswith(".json"):
+            name, folder = file.removesuffix(".json"), f"{base_url}/gbfs/{system_id}"
+            body = gbfs.feed(self._city(system_id), name, folder, self._ttl_s, version)
+        return Reply(HTTPStatus.OK, body) if body else _refusal(HTTPStatus.NOT_FOUND, "no such feed")
 
 
 def _levels(station: SimStation) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 import bike_assets
 from bike_assets.model.errors import NotARecording
-from bike_assets.simulator import gbfs_2_3, jcdecaux_v1
+from bike_assets.simulator import gbfs, jcdecaux
 from bike_assets.simulator.city import City
 from bike_assets.simulator.seeds import city_from_recording, generated_city
 from bike_assets_tests.simulator.builders import MORNING, after
@@ -37,7 +37,7 @@ def without(rows: list[dict[str, Any]], *keys: str) -> list[dict[str, Any]]:
 
 
 def gbfs_rows(city: City, name: str) -> list[dict[str, Any]]:
-    body = gbfs_2_3.feed(city, name, "http://127.0.0.1", 5)
+    body = gbfs.feed(city, name, "http://127.0.0.1", 5)
     assert body is not None
     rows: list[dict[str, Any]] = json.loads(body)["data"]["stations"]
     return rows
@@ -47,7 +47,7 @@ def test_besancon_goes_on_from_its_last_answer() -> None:
     city = city_from_recording(BESANCON, 1, MORNING)
     assert (city.system_id, city.name, city.timezone) == ("jcdecaux:besancon", "Besancon", "Europe/Paris")
     recorded = last_body(BESANCON, "jcdecaux.v1.stations")
-    assert without(jcdecaux_v1.stations(city), "last_update") == without(recorded, "last_update")
+    assert without(jcdecaux.stations(city), "last_update") == without(recorded, "last_update")
 
 
 def test_oslo_goes_on_from_its_last_status() -> None:

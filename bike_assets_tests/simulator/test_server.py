@@ -49,15 +49,17 @@ def url(watch: Watch) -> Iterator[str]:
         yield base
 
 
-def test_jcdecaux_wants_a_key(url: str) -> None:
-    assert requests.get(f"{url}/vls/v1/stations", timeout=5).status_code == 403
+@pytest.mark.parametrize("version", ["v1", "v3"])
+def test_jcdecaux_wants_a_key(url: str, version: str) -> None:
+    assert requests.get(f"{url}/vls/{version}/stations", timeout=5).status_code == 403
 
 
 @pytest.mark.parametrize(
     ("query", "rows"), [({"contract": "lyon"}, 2), ({"contract": "Lyon"}, 2), ({}, 4)]
 )
-def test_jcdecaux_gives_one_contract_or_all(url: str, query: dict[str, str], rows: int) -> None:
-    answer = requests.get(f"{url}/vls/v1/stations", params={"apiKey": "k", **query}, timeout=5)
+@pytest.mark.parametrize("version", ["v1", "v3"])
+def test_jcdecaux_gives_one_contract_or_all(url: str, version: str, query: dict[str, str], rows: int) -> None:
+    answer = requests.get(f"{url}/vls/{version}/stations", params={"apiKey": "k", **query}, timeout=5)
     assert answer.status_code == 200
     assert len(answer.json()) == rows
 
@@ -67,16 +69,23 @@ def test_an_unknown_contract_is_refused(url: str) -> None:
     assert requests.get(f"{url}/vls/v1/stations", params=asked, timeout=5).status_code == 400
 
 
-def test_every_file_that_the_discovery_names_is_there(url: str) -> None:
-    feeds = requests.get(f"{url}/gbfs/town/gbfs.json", timeout=5).json()["data"]["en"]["feeds"]
-    assert len(feeds) == 4
+@pytest.mark.parametrize(
+    ("folder", "version", "files"),
+    [("town", "2.3", 5), ("town/2.3", "2.3", 5), ("town/2.0", "2.0", 4), ("town/1.1", "1.1", 4), ("town/1.0", None, 3)],
+)
+def test_every_file_that_the_discovery_names_is_there(url: str, folder: str, version: str | None, files: int) -> None:
+    feeds = requests.get(f"{url}/gbfs/{folder}/gbfs.json", timeout=5).json()["data"]["en"]["feeds"]
+    assert len(feeds) == files
     for each in feeds:
         answer = requests.get(each["url"], timeout=5)
         assert answer.status_code == 200
-        assert answer.json()["version"] == "2.3"
+        assert answer.json().get("version") == version
 
 
-@pytest.mark.parametrize("path", ["/", "/gbfs/nowhere/gbfs.json", "/gbfs/town/free_bike_status.json", "/gbfs/town"])
+@pytest.mark.parametrize("path", [
+    "/", "/gbfs/nowhere/gbfs.json", "/gbfs/town/free_bike_status.json", "/gbfs/town", "/gbfs/town/2.4/gbfs.json",
+    "/gbfs/town/1.0/vehicle_types.json", "/vls/v2/stations",
+])  # fmt: skip
 def test_what_is_not_there_is_not_found(url: str, path: str) -> None:
     assert requests.get(url + path, timeout=5).status_code == 404
 

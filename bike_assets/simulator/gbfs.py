@@ -1,0 +1,140 @@
+"""A city as a GBFS feed of any version: https://github.com/MobilityData/gbfs, a tag a version."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bike_assets.simulator.city import City, SimStation
+
+VERSIONS = ("1.0", "1.1", "2.0", "2.1", "2.2", "2.3", "3.0")
+USUAL_VERSION = "2.3"
+LANGUAGE = "en"
+STATIC_TTL_S = 3600
+"""Of all files but the status: what a station is does not change here."""
+
+
+def feed(city: City, name: str, base_url: str, ttl_s: int, version: str = USUAL_VERSION) -> bytes | None:
+    """The bytes of the file `<name>.json` now; None where there is no such file in this version.
+
+    `base_url` is the system's folder, in which each version has a folder of its own. The status is made anew every
+    `ttl_s`, and at each change; in between, the answer stays the same.
+    """
+    is_status = name == "station_status"
+    ttl_s = ttl_s if is_status else STATIC_TTL_S
+    now_s = city.now_ms // 1000
+    updated_s = max(now_s - now_s % ttl_s, city.changed_ms // 1000 if is_status else 0)
+    if name not in ("gbfs", *_files(version)):
+        return None
+    match name:
+        case "gbfs":
+            data = _discovery(base_url, version)
+        case "gbfs_versions":
+            data = _versions(base_url)
+        case "station_status":
+            data = _station_status(city, updated_s, version)
+        case _:
+            data = _STATIC[name](city, version)
+    envelope = {"last_updated": _time(updated_s, version), "ttl": ttl_s, "version": version, "data": data}
+    if version == "1.0":
+        del envelope["version"]
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _files(version: str) -> tuple[str, ...]:
+    versions = ("gbfs_versions",) if version > "1.0" else ()
+    types = ("vehicle_types",) if _has_types(version) else ()
+    return (*versions, "system_information", *types, "station_information", "station_status")
+
+
+def _has_types(version: str) -> bool:
+    return version >= "2.1"
+
+
+def _time(seconds: int, version: str) -> int | str:
+    return seconds if version < "3" else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _text(words: str, version: str) -> str | list[dict[str, str]]:
+    return words if version < "3" else [{"text": words, "language": LANGUAGE}]
+
+
+def _flag(is_so: bool, version: str) -> bool | int:
+    return is_so if version >= "2" else int(is_so)
+
+
+def _discovery(base_url: str, version: str) -> dict[str, Any]:
+    feeds = {"feeds": [{"name": each, "url": f"{base_url}/{version}/{each}.json"} for each in _files(version)]}
+    return feeds if version >= "3" else {LANGUAGE: feeds}
+
+
+def _versions(base_url: str) -> dict[str, Any]:
+    return {"versions": [{"version": each, "url": f"{base_url}/{each}/gbfs.json"} for each in VERSIONS]}
+
+
+def _system_information(city: City, version: str) -> dict[str, Any]:
+    common = {
+        "system_id": city.system_id,
+        "name": _text(city.name, version),
+        "operator": _text("Simulated", version),
+        "timezone": city.timezone,
+    }
+    if version < "3":
+        return {**common, "language": LANGUAGE}
+    return {**common, "languages": [LANGUAGE], "opening_hours": "24/7", "feed_contact_email": "nobody@city.example"}
+
+
+def _vehicle_types(_: City, version: str) -> dict[str, Any]:
+    return {
+        "vehicle_types": [
+            {"vehicle_type_id": "bike", "form_factor": "bicycle", "propulsion_type": "human",
+             "name": _text("Bike", version)},
+            {"vehicle_type_id": "ebike", "form_factor": "bicycle", "propulsion_type": "electric_assist",
+             "max_range_meters": 50_000, "name": _text("E-bike", version)},
+        ]
+    }
+
+
+def _station_information(city: City, version: str) -> dict[str, Any]:
+    return {"stations": [_description(each, version) for each in city.stations if each.is_described]}
+
+
+def _description(station: SimStation, version: str) -> dict[str, Any]:
+    row = {
+        "station_id": station.station_id,
+        "name": _text(station.name, version),
+        "address": station.address,
+        "lat": station.lat,
+        "lon": station.lon,
+        "capacity": station.capacity,
+    }
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def _station_status(city: City, updated_s: int, version: str) -> dict[str, Any]:
+    return {"stations": [_status(each, updated_s, version) for each in city.stations if each.is_in_feed]}
+
+
+def _status(station: SimStation, updated_s: int, version: str) -> dict[str, Any]:
+    row = {
+        "station_id": station.station_id,
+        "is_installed": _flag(True, version),
+        "is_renting": _flag(station.is_open, version),
+        "is_returning": _flag(station.is_open, version),
+        "last_reported": _time(station.reported_ms(updated_s * 1000) // 1000, version),
+        "num_bikes_available" if version < "3" else "num_vehicles_available": station.bikes,
+        "num_docks_available": station.docks,
+    }
+    if _has_types(version):
+        row["vehicle_types_available"] = [
+            {"vehicle_type_id": "bike", "count": station.bikes - station.ebikes},
+            {"vehicle_type_id": "ebike", "count": station.ebikes},
+        ]
+    return row
+
+
+_STATIC: Mapping[str, Callable[[City, str], dict[str, Any]]] = {
+    "system_information": _system_information,
+    "vehicle_types": _vehicle_types,
+    "station_information": _station_information,
+}
