@@ -116,7 +116,7 @@ def _station_status(city: City, updated_s: int, version: str) -> dict[str, Any]:
 
 
 def _status(station: SimStation, updated_s: int, version: str) -> dict[str, Any]:
-    row = {
+    row: dict[str, Any] = {
         "station_id": station.station_id,
         "is_installed": _flag(True, version),
         "is_renting": _flag(station.is_open, version),
