@@ -183,7 +183,8 @@ DOCKS = [{"vehicle_type_ids": ["e"], "count": 2}, {"vehicle_type_ids": ["m"], "c
 
 @pytest.mark.parametrize(
     ("docks", "of_kinds", "read"),
-    [(9, DOCKS, 9), (REMOVED, DOCKS, 6), (999, DOCKS, None), (REMOVED, [], None), (None, [{"count": 10**7}], None)],
+    [(9, DOCKS, 9), (REMOVED, DOCKS, 6), (999, DOCKS, None), (REMOVED, [], None), (None, [{"count": 10**7}], None),
+     (REMOVED, [*DOCKS, {"count": 999}], None)],
 )
 def test_docks_of_each_kind_add_up_where_no_more_is_said(docks: Any, of_kinds: Any, read: int | None) -> None:
     body = stations(status_row(num_docks_available=docks, vehicle_docks_available=of_kinds))

@@ -21,6 +21,12 @@ def test_one_contract_is_asked_for_itself() -> None:
                             {"contract": "lyon"}, {"apiKey": KEY})
 
 
+def test_version_3_of_jcdecaux_is_asked_at_its_own_address() -> None:
+    (plan,) = plans_for(JcdecauxSource(contract="lyon", version=3), DEFAULTS)
+    assert plan == FeedPlan("jcdecaux:lyon", "jcdecaux.v3.stations", "https://api.example/vls/v3/stations", 60,
+                            {"contract": "lyon"}, {"apiKey": KEY})
+
+
 def test_several_contracts_are_asked_for_at_once() -> None:
     source = JcdecauxSource(contracts=("lyon", "nantes"), url="http://127.0.0.1:1/", poll_seconds=5)
     (plan,) = plans_for(source, DEFAULTS)

@@ -33,7 +33,7 @@ from bike_assets.model.answers import (
     SystemPoll,
     TypesPoll,
 )
-from bike_assets.model.constants import MAX_COUNT
+from bike_assets.model.constants import DOCKS_NOT_GIVEN, MAX_COUNT
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.model.readings import Reading
 from bike_assets.sources.rows import (
@@ -350,5 +350,5 @@ def _docks(station: Station[Any]) -> int | None:
     """Free docks; where only those of each kind are given, their sum, to which the specification says they add up."""
     if station.num_docks_available is not None or not station.vehicle_docks_available:
         return docks(station.num_docks_available)
-    total = sum(each.count for each in station.vehicle_docks_available)
-    return int(total) if total <= MAX_COUNT else None
+    counts = [each.count for each in station.vehicle_docks_available]
+    return int(sum(counts)) if DOCKS_NOT_GIVEN not in counts and sum(counts) <= MAX_COUNT else None
