@@ -413,7 +413,7 @@ def run_page() -> None:
 
 @services_app.command("simulator")
 def run_simulator(seed: Annotated[int, typer.Option(help="The same seed, the same city.")] = 1) -> None:
-    """Two cities that behave: one as JCDecaux v1, one as GBFS 2.3."""
+    """Two cities that behave: one as JCDecaux v1 and v3, and both as GBFS 1.0 to 3.0."""
     from bike_assets import services
 
     services.run_simulator(settings_of(), seed)

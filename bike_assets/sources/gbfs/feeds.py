@@ -4,7 +4,7 @@ They differ in how a time and a text are written, which v2.py and v3.py say, and
 `vehicles` where the others say `bikes`. A producer who uses the other version's word means the same, so both
 are read in all versions. So are these, which are no GBFS but what producers write, and mean one thing only:
 
-- a flag as 0 or 1, as GBFS 1 has it, or as a text;
+- a flag as 0 or 1, as GBFS 1 has it, in all versions, or as a text;
 - an id as a whole number, which stands for its digits: identity needs the same text at every poll;
 - a number as a text (`"59.91"`), a POSIX time as a text, and `"null"`.
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 from operator import attrgetter
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -54,6 +54,9 @@ from bike_assets.sources.texts import RowForm, Texts, number, take_apart
 
 ELECTRIC = frozenset({"electric", "electric_assist"})
 
+Flag = bool | Literal[0, 1]
+"""GBFS 1 has numbers."""
+
 Time = TypeVar("Time")
 Said = TypeVar("Said")
 Data = TypeVar("Data")
@@ -84,9 +87,9 @@ class Station(Struct, Generic[Time], gc=False):
     """A row of station_status."""
 
     station_id: Text
-    is_installed: bool
-    is_renting: bool
-    is_returning: bool
+    is_installed: Flag
+    is_renting: Flag
+    is_returning: Flag
     num_bikes_available: Count | None = None
     num_vehicles_available: Count | None = None
     num_docks_available: Count | None = None
@@ -327,9 +330,9 @@ def _row_of(
             docks_available=_docks(station),
             bikes_disabled=_first(station.num_bikes_disabled, station.num_vehicles_disabled),
             docks_disabled=station.num_docks_disabled,
-            is_installed=station.is_installed,
-            is_renting=station.is_renting,
-            is_returning=station.is_returning,
+            is_installed=bool(station.is_installed),
+            is_renting=bool(station.is_renting),
+            is_returning=bool(station.is_returning),
         ),
         reported_at=reported_at,
     )
