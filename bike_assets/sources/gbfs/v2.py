@@ -7,7 +7,8 @@ vehicle types; its flags are 0 and 1, and GBFS 1.0 names no version.
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from bike_assets.sources.gbfs.feeds import Feed, Place, Station, Stations, System, Types, Version, leniently
+from bike_assets.sources.gbfs.feeds import Version
+from bike_assets.sources.gbfs.rows import Feed, Place, Station, Stations, System, Types, leniently
 from bike_assets.sources.rows import Seconds, Words, from_seconds
 
 

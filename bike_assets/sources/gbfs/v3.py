@@ -10,7 +10,8 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from bike_assets.sources.gbfs.discovery import is_english
-from bike_assets.sources.gbfs.feeds import Feed, Place, Station, Stations, System, Types, Version, leniently
+from bike_assets.sources.gbfs.feeds import Version
+from bike_assets.sources.gbfs.rows import Feed, Place, Station, Stations, System, Types, leniently
 from bike_assets.sources.rows import Instant, Words, check_instant, from_instant
 
 
