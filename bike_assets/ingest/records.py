@@ -29,6 +29,8 @@ from bike_assets.sources.reading import feed_name, read
 
 STATUS_FEED = "station_status"
 PAYLOAD_CHARACTERS = 10_000
+REASON_CHARACTERS = 1_000
+"""What is wrong is told in a sentence; one that repeats a feed's own words can be too long for a message of Kafka."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -211,7 +213,7 @@ def _poll_record(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdi
         rows_rejected=sum(row.row_index >= 0 for row in verdict.rejected),
         events=len(found.events) if is_status else len(found.information),
         feed_updated_at=verdict.feed_updated_at,
-        error=verdict.error,
+        error=verdict.error and verdict.error[:REASON_CHARACTERS],
         **totals,
     )
 
@@ -240,7 +242,7 @@ def _rejections(
             feed=feed,
             fetched_at=answer.fetched_at,
             row_index=row.row_index,
-            reason=row.reason,
+            reason=row.reason[:REASON_CHARACTERS],
             payload=payload,
         )
         yield Record(topics.REJECTIONS, system_id, _encode(rejection))

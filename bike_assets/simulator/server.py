@@ -2,10 +2,13 @@
 `/gbfs/<system_id>/<version>/` as GBFS; without a version in the path it is GBFS 2.3.
 
 `POST /admin/ride?system_id=X` moves one bike at once and answers with the instant and the new levels.
+`POST /admin/fault?system_id=X&fault=Y` makes a city misbehave from now on, in a way that `faults` names; without a
+fault it behaves again.
 """
 
 import json
 import signal
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +26,15 @@ from urllib.parse import parse_qs, urlsplit
 
 from bike_assets.model.answers import JCDECAUX_PREFIX
 from bike_assets.model.errors import AlreadyRunning, WrongSettings
-from bike_assets.simulator import gbfs, jcdecaux
+from bike_assets.simulator import faults, gbfs, jcdecaux
 from bike_assets.simulator.city import City, SimStation
 from bike_assets.simulator.seeds import city_from_recording
 
 HOST = "127.0.0.1"
 TTL_S = 5
 _IDLE_S = 120
+_LOOK_S = 0.1
+"""How often the server looks whether it is to stop."""
 _JSON = "application/json; charset=utf-8"
 
 Clock = Callable[[], datetime]
@@ -42,10 +47,11 @@ def now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered, before it is known whether the asker has it already."""
+    """What is answered, before it is known whether the asker has it already; `fault` is one of `faults.ANSWERS`."""
 
     status: HTTPStatus
     body: bytes
+    fault: str | None = None
 
 
 def _refusal(status: HTTPStatus, why: str) -> Reply:
@@ -58,6 +64,8 @@ class Simulation:
     def __init__(self, cities: Sequence[City], clock: Clock, ttl_s: int) -> None:
         self._cities = {each.system_id: each for each in cities}
         self._clock, self._ttl_s = clock, ttl_s
+        self._faults: dict[str, str] = {}
+        self._frozen: dict[tuple[str, ...], bytes] = {}
         self._lock = threading.Lock()
 
     def get(self, path: str, query: Query, base_url: str) -> Reply:
@@ -73,17 +81,33 @@ class Simulation:
         return _refusal(HTTPStatus.NOT_FOUND, "no such feed")
 
     def post(self, path: str, query: Query) -> Reply:
-        """Answer a POST: a ride at this instant."""
+        """Answer a POST: a ride at this instant, or a fault from now on."""
         system_id = query.get("system_id", [""])[0]
-        if path != "/admin/ride" or system_id not in self._cities:
-            return _refusal(HTTPStatus.NOT_FOUND, "POST /admin/ride?system_id=<one of the cities>")
-        with self._lock:
-            ride = self._city(system_id).ride_now()
-            if ride is None:
-                return _refusal(HTTPStatus.CONFLICT, "no bike, or no dock, in the whole city")
-            answer = {"system_id": system_id, "at": ride.at.isoformat(timespec="milliseconds"),
-                      "from": _levels(ride.origin), "to": _levels(ride.goal)}
-            return Reply(HTTPStatus.OK, json.dumps(answer).encode())
+        if system_id in self._cities:
+            with self._lock:
+                match path:
+                    case "/admin/ride":
+                        return self._ride(system_id)
+                    case "/admin/fault":
+                        return self._misbehave(system_id, query.get("fault", [None])[0])
+        return _refusal(HTTPStatus.NOT_FOUND, "POST /admin/ride or /admin/fault, ?system_id=<one of the cities>")
+
+    def _ride(self, system_id: str) -> Reply:
+        ride = self._city(system_id).ride_now()
+        if ride is None:
+            return _refusal(HTTPStatus.CONFLICT, "no bike, or no dock, in the whole city")
+        answer = {"system_id": system_id, "at": ride.at.isoformat(timespec="milliseconds"),
+                  "from": _levels(ride.origin), "to": _levels(ride.goal)}
+        return Reply(HTTPStatus.OK, json.dumps(answer).encode())
+
+    def _misbehave(self, system_id: str, fault: str | None) -> Reply:
+        if fault is not None and fault not in faults.FAULTS:
+            return _refusal(HTTPStatus.BAD_REQUEST, f"no such fault; there are {', '.join(sorted(faults.FAULTS))}")
+        self._frozen = {asked: body for asked, body in self._frozen.items() if system_id not in asked}
+        self._faults.pop(system_id, None)
+        if fault is not None:
+            self._faults[system_id] = fault
+        return Reply(HTTPStatus.OK, json.dumps({"system_id": system_id, "fault": fault}).encode())
 
     def _city(self, system_id: str) -> City:
         city = self._cities[system_id]
@@ -99,15 +123,30 @@ class Simulation:
             if wanted not in ids:
                 return _refusal(HTTPStatus.BAD_REQUEST, "Specified contract does not exist")
             ids = [wanted]
-        rows = [row for each in ids for row in jcdecaux.stations(self._city(each), version)]
-        return Reply(HTTPStatus.OK, jcdecaux.body(rows))
+        rows = [row for each in ids for row in self._jcdecaux_rows(each, version)]
+        return self._faulty(ids, version, faults.as_meant(jcdecaux.body(rows)))
+
+    def _jcdecaux_rows(self, system_id: str, version: str) -> list[dict[str, Any]]:
+        rows = jcdecaux.stations(self._city(system_id), version)
+        return faults.of_rows(self._faults.get(system_id, ""), rows)
+
+    def _faulty(self, ids: Sequence[str], file: str, body: bytes) -> Reply:
+        """A good body, or what the fault of a system in it makes of it; of several systems' the first."""
+        fault = next((self._faults[each] for each in ids if each in self._faults), None)
+        if fault == faults.FROZEN:
+            body = self._frozen.setdefault((file, *ids), body)
+        return Reply(HTTPStatus.OK, faults.of_body(fault, body), fault if fault in faults.ANSWERS else None)
 
     def _gbfs(self, system_id: str, version: str, file: str, base_url: str) -> Reply:
         body = None
         if system_id in self._cities and version in gbfs.VERSIONS and file.endswith(".json"):
             name, folder = file.removesuffix(".json"), f"{base_url}/gbfs/{system_id}"
             body = gbfs.feed(self._city(system_id), name, folder, self._ttl_s, version)
-        return Reply(HTTPStatus.OK, body) if body else _refusal(HTTPStatus.NOT_FOUND, "no such feed")
+        if body is None:
+            return _refusal(HTTPStatus.NOT_FOUND, "no such feed")
+        if system_id not in self._faults or name not in gbfs.WITH_STATIONS:
+            return Reply(HTTPStatus.OK, body)
+        return self._faulty([system_id], f"{version}/{name}", faults.of_feed(self._faults[system_id], body))
 
 
 def _levels(station: SimStation) -> dict[str, Any]:
@@ -122,10 +161,12 @@ def _levels(station: SimStation) -> dict[str, Any]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, port: int, simulation: Simulation) -> None:
+    def __init__(self, port: int, simulation: Simulation, tls: ssl.SSLContext | None) -> None:
         self.simulation = simulation
         super().__init__((HOST, port), _Handler)
-        self.base_url = f"http://{HOST}:{self.server_address[1]}"
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+        self.base_url = f"{'https' if tls else 'http'}://{HOST}:{self.server_address[1]}"
 
     def server_bind(self) -> None:
         # HTTPServer's own asks the name service who we are, which can take seconds where there is none.
@@ -153,6 +194,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self.server.simulation.post(url.path, parse_qs(url.query)))
 
     def _send(self, reply: Reply) -> None:
+        if reply.fault is not None:
+            faults.ANSWERS[reply.fault](self, reply.body)
+            return
         etag = f'"{blake2b(reply.body, digest_size=8).hexdigest()}"'
         known = {each.strip().removeprefix("W/") for each in self.headers.get("If-None-Match", "").split(",")}
         is_known = reply.status == HTTPStatus.OK and self.command == "GET" and etag in known
@@ -170,19 +214,22 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(cities: Sequence[City], port: int, clock: Clock = now, ttl_s: int = TTL_S) -> Iterator[str]:
-    """Serve the cities on loopback while the block runs; gives the base URL. Port 0 is any free one.
+def serve(
+    cities: Sequence[City], port: int, clock: Clock = now, ttl_s: int = TTL_S, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """Serve the cities on loopback while the block runs; gives the base URL. Port 0 is any free one. With `tls`
+    they are served by https.
 
     Raises AlreadyRunning where the port is taken.
     """
     try:
-        server = _Server(port, Simulation(cities, clock, ttl_s))
+        server = _Server(port, Simulation(cities, clock, ttl_s), tls)
     except OSError as err:
         raise AlreadyRunning(
             f"The simulator cannot listen on {HOST}:{port} ({err.strerror}): "
             f"stop what listens there, or set BIKE_SIMULATOR_PORT to a free port."
         ) from None
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="simulator", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(_LOOK_S,), name="simulator", daemon=True)
     thread.start()
     try:
         yield server.base_url

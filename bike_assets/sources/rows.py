@@ -41,6 +41,9 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Row = TypeVar("Row")
 
+# A text, whole or broken off at the body's end, or a number that JSON does not have.
+_TEXT_OR_NO_NUMBER = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(?P<none>-?\b(?:NaN|Infinity)\b)', re.DOTALL)
+_CONTROL = re.compile(rb"[\x00-\x1f]")
 # Every escape of a JSON string, pairs of surrogates as one: what is left over of them is half a character.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL)
 
@@ -85,17 +88,29 @@ def why(err: BaseException) -> str:
 
 
 def decoded(decode: Callable[[bytes], Row], body: bytes) -> Row:
-    """What `decode` makes of a body; where need be, with half characters in its texts replaced by U+FFFD.
+    """What `decode` makes of a body; where need be, of what `_mended` makes of it.
 
     A truncated name must not cost the whole poll, and msgspec goes no further than its half character.
     """
     try:
         return decode(body)
     except UNREADABLE:
-        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
+        mended = _mended(body)
         if mended == body:
             raise
     return decode(mended)
+
+
+def _mended(body: bytes) -> bytes:
+    """A body without three things that many encoders write and no JSON has, each of which is one row's trouble:
+    half a character becomes U+FFFD, a control character in a text its escape, and NaN or an infinity null: not given.
+    """
+    body = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
+    return _TEXT_OR_NO_NUMBER.sub(lambda found: b"null" if found["none"] else _CONTROL.sub(_escaped, found[0]), body)
+
+
+def _escaped(control: re.Match[bytes]) -> bytes:
+    return rb"\u%04x" % ord(control[0])
 
 
 def sort_out(

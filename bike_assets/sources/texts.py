@@ -31,8 +31,8 @@ Row = TypeVar("Row")
 _OPENING = re.compile(rb'\{\s*"[^"\\]*"\s*:')
 _DIGITS = re.compile(rb"\d+")
 _NULL = b"null"
-_STAND_IN = 987_654_321
-"""An instant of 1970 or of 2001, when no system of today had a station to report."""
+_STAND_IN = "987654321098765"
+"""Of which one digit less than a time has are an instant of 2001, when no system of today had a station to report."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,20 @@ class RowForm(Generic[Row]):
         return re.compile(rb'"%b"\s*:\s*([1-6]\d{%d}|0|null)(?=\s*[,}])' % (self._name, self.digits - 1))
 
     @cached_property
+    def _stand_in(self) -> int:
+        return int(_STAND_IN[: self.digits - 1])
+
+    @cached_property
     def _name(self) -> bytes:
         return self.time_name.encode()
 
     def read(self, before_time: bytes, after_time: bytes) -> Row | None:
         """The row whose text this is but for its time; None where it is not one good row."""
         try:
-            row = self.decode(b'%b"%b":%d%b' % (before_time, self._name, _STAND_IN, after_time))
+            row = self.decode(b'%b"%b":%d%b' % (before_time, self._name, self._stand_in, after_time))
         except UNREADABLE:
             return None
-        return self.without_time(row) if getattr(row, self.time_name) == _STAND_IN else None
+        return self.without_time(row) if getattr(row, self.time_name) == self._stand_in else None
 
     def without_time(self, row: Row) -> Row:
         """The row, now equal to any that differs only in its time."""

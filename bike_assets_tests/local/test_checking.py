@@ -51,7 +51,9 @@ def check(*sources: GbfsSource | JcdecauxSource, **given: Any) -> list[Checked]:
 def test_what_a_city_is_is_told_by_its_feeds(simulator: str) -> None:
     [town] = check(GbfsSource(system_id="town", url=f"{simulator}/gbfs/town/gbfs.json"))
     assert (town.is_usable, town.version, town.stations, town.rejected) == (True, "2.3", 2, 0)
-    assert town.feeds == ["gbfs_versions", "station_information", "station_status", "system_information", "vehicle_types"]
+    assert town.feeds == [
+        "gbfs_versions", "station_information", "station_status", "system_information", "vehicle_types"
+    ]  # fmt: skip
     assert (town.faults, town.remarks) == ([], [])
 
 

@@ -15,6 +15,7 @@ import requests
 
 from bike_assets.local.ports import free_ports
 from bike_assets.model.errors import AlreadyRunning
+from bike_assets.simulator import faults
 from bike_assets.simulator.seeds import generated_city
 from bike_assets.simulator.server import HOST, serve
 from bike_assets_tests.simulator.builders import MORNING, city, station
@@ -173,3 +174,37 @@ def ask_until_up(port: int, process: subprocess.Popen[bytes]) -> bytes:
                 return requests.get(f"http://{HOST}:{port}/vls/v1/stations?apiKey=k", timeout=5).content
         os.sched_yield()
     pytest.fail("the simulator ended before it answered")
+
+
+def misbehave(url: str, **query: str) -> requests.Response:
+    return requests.post(f"{url}/admin/fault", params={"system_id": "town"} | query, timeout=5)
+
+
+@pytest.mark.parametrize("fault", sorted(faults.FAULTS - faults.ANSWERS.keys()))
+@pytest.mark.parametrize("path", ["/gbfs/town/station_status.json", "/gbfs/town/3.0/station_information.json"])
+def test_a_fault_is_one_citys_and_ends(url: str, watch: Watch, fault: str, path: str) -> None:
+    other = "/vls/v1/stations?apiKey=k&contract=lyon"
+    good, others = requests.get(url + path, timeout=5).content, requests.get(url + other, timeout=5).content
+    assert misbehave(url, fault=fault).status_code == 200
+    requests.get(url + path, timeout=5)
+    assert requests.get(url + other, timeout=5).content == others
+    assert requests.get(f"{url}/gbfs/town/gbfs.json", timeout=5).json()["data"]
+    assert misbehave(url).status_code == 200
+    assert requests.get(url + path, timeout=5).content == good
+
+
+def test_a_fault_that_there_is_not_is_answered_with_all_that_there_are(url: str) -> None:
+    refused = misbehave(url, fault="earthquake")
+    assert refused.status_code == 400
+    assert all(fault in refused.json()["error"] for fault in faults.FAULTS)
+    assert misbehave(url, system_id="nowhere", fault="html").status_code == 404
+
+
+def test_a_frozen_body_is_that_of_the_first_answer_after_it(url: str, watch: Watch) -> None:
+    path = f"{url}/gbfs/lively/station_status.json"
+    misbehave(url, system_id="lively", fault="frozen")
+    first = requests.get(path, timeout=5).content
+    watch.pass_by(minutes=20)
+    assert requests.get(path, timeout=5).content == first
+    misbehave(url, system_id="lively", fault="frozen")
+    assert requests.get(path, timeout=5).content != first

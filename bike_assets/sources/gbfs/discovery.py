@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 
 from bike_assets.model.answers import DiscoveryPoll
 from bike_assets.model.errors import FeedMalformed
-from bike_assets.sources.rows import UNREADABLE, Text, sort_out, why
+from bike_assets.sources.rows import UNREADABLE, Text, decoded, sort_out, why
 
 
 class _Link(Struct):
@@ -51,7 +51,7 @@ def parse_discovery(body: bytes, system_id: str) -> DiscoveryPoll:
     An entry without name or url is rejected. Raises FeedMalformed where no feed can be read.
     """
     try:
-        rows = _rows(_decode(body).data)
+        rows = _rows(decoded(_decode, body).data)
     except UNREADABLE as err:
         raise FeedMalformed(system_id, f"the answer is no gbfs.json: {why(err)}") from None
     links, rejected = sort_out(rows, _decode_link, attrgetter("name"))
@@ -66,7 +66,7 @@ def parse_versions(body: bytes, system_id: str) -> DiscoveryPoll:
     An entry without version or url is rejected. Raises FeedMalformed where the envelope is broken.
     """
     try:
-        rows = _decode_versions(body).data.versions
+        rows = decoded(_decode_versions, body).data.versions
     except UNREADABLE as err:
         raise FeedMalformed(system_id, f"the answer is no gbfs_versions.json: {why(err)}") from None
     editions, rejected = sort_out(rows, _decode_edition, attrgetter("version"))

@@ -1,6 +1,7 @@
 """JCDecaux's stations, version 1: `GET /vls/v1/stations`, with or without `contract`.
 
-The body is an array of stations, counts and description in one row, `last_update` in ms since 1970.
+The body is an array of stations, counts and description in one row, `last_update` in ms since 1970. One from before
+2000 is in seconds, and rejected with its row, as nothing is guessed at; but for 0, which stands for never.
 Specification: https://developer.jcdecaux.com/#/opendata/vls?page=dynamic
 """
 
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
 
 from bike_assets.model.answers import ALL_CONTRACTS, Description, RejectedRow, StationPoll, StationRow
@@ -49,8 +50,22 @@ class Station(Struct, gc=False):
     last_update: Milliseconds | None = None
 
 
+_EARLIEST_MS = 946_684_800_000
+"""2000-01-01, by which there was no JCDecaux; seconds taken for ms end in March 1970."""
+
 _decode_all = Decoder(list[Station]).decode
-_decode_row = Decoder(Station).decode
+_decode = Decoder(Station).decode
+
+
+def _decode_row(raw: Raw | bytes) -> Station:
+    return _in_bounds(_decode(raw))
+
+
+def _in_bounds(station: Station) -> Station:
+    if station.last_update and station.last_update < _EARLIEST_MS:
+        raise ValidationError("Expected milliseconds since 1970, got seconds - at $.last_update")
+    return station
+
 
 _number = attrgetter("number")
 _last_update = attrgetter("last_update")
@@ -71,7 +86,9 @@ def parse_stations(body: bytes, system_id: str, before: StationPoll | None = Non
 
 def _read_whole(body: bytes, system_id: str) -> StationPoll:
     raws = station_rows(body, system_id)
-    stations, rejected = good_rows(lambda: _decode_all(body), raws, _decode_row, _number, _last_update)
+    stations, rejected = good_rows(
+        lambda: list(map(_in_bounds, _decode_all(body))), raws, _decode_row, _number, _last_update
+    )
     times = list(map(_last_update, stations))
     stations = list(map(_form.without_time, stations))
     texts = None if rejected else take_apart(body, raws, stations, _form)
