@@ -21,6 +21,11 @@ NO_ID = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 MAX_TEXT = 2_000
 """Characters of a name or an id; a longer one is a broken row, and would not fit into a message of Kafka."""
 
+MAX_ROWS = 100_000
+"""Of one answer: ten times what all contracts of JCDecaux or any one system have. A body with more of them is refused
+whole, for two bytes can be a row, and each that is rejected takes a hundred times as much.
+"""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_S = 7_258_118_400
 """2200-01-01: a later time is a wrong unit or a broken clock, and no instant that anyone can use."""
@@ -40,6 +45,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """All that msgspec raises for bytes that are no JSON, no UTF-8, nested too deep, or of the wrong shape."""
 
 Row = TypeVar("Row")
+Rows = Annotated[list[Row], Meta(max_length=MAX_ROWS)]
 
 # A text, whole or broken off at the body's end, or a number that JSON does not have.
 _TEXT_OR_NO_NUMBER = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(?P<none>-?\b(?:NaN|Infinity)\b)', re.DOTALL)

@@ -15,6 +15,7 @@ from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOWN, after, decod
 from bike_assets_tests.ingest.stand_in import StandInKafka, replay
 from bike_assets_tests.model.builders import NOON, reading
 from bike_assets_tests.oracle.made import NO_JSON, Station
+from bike_assets_tests.sources.builders import answer, body_of, gbfs, stations, status_row
 
 
 def outcomes(*answers: Answer) -> list[str]:
@@ -91,6 +92,27 @@ def test_rows_without_a_contract_are_rejected_and_never_missed() -> None:
         replay(kafka, [decoded(line)])
     polls = [(row["system_id"], row["outcome"], row["rows_rejected"]) for row in kafka.rows(topics.POLLS)]
     assert sorted(polls) == [("jcdecaux", "ok", 2), ("jcdecaux:made", "ok", 0), ("jcdecaux:made", "ok", 0)]
+
+
+LONG = [f"{number:01900d}" for number in range(1000)]
+TOO_MUCH = {
+    "a version": ("gbfs.station_status", stations(status_row(), version="9" * 2_000_000)),
+    "ids of types": ("gbfs.vehicle_types", gbfs(
+        {"vehicle_types": [{"vehicle_type_id": each, "propulsion_type": "electric"} for each in LONG]})),
+    "rows": ("jcdecaux.v1.stations", b"[" + b"0," * 1_000_000 + b"0]"),
+    "rows of GBFS": ("gbfs.station_status", gbfs({"stations": [0] * 1_000_000})),
+    "a row": ("jcdecaux.v1.stations", body_of([{"\x00": "\x01" * 2_000_000}] * 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+def test_no_answer_makes_a_record_that_kafka_refuses_nor_more_records_than_memory_has_room_for(what: str) -> None:
+    """Either would end the lane, and with it the polls of every other system."""
+    atom = taken(SystemMemory("city"), answer(*TOO_MUCH[what]))
+    assert max(len(record.value or b"") for record in atom.records) < 200_000
+    assert len(atom.records) < 10
+    assert atom.poll.rows_in == atom.poll.rows_accepted + atom.poll.rows_rejected
+    assert (atom.poll.outcome, len(atom.poll.error or "x") <= 1_000) == ("ok" if what == "a row" else "invalid", True)
 
 
 def test_types_that_become_known_make_the_same_body_another_reading() -> None:

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 
 from bike_assets.model.answers import DiscoveryPoll
 from bike_assets.model.errors import FeedMalformed
-from bike_assets.sources.rows import UNREADABLE, Text, decoded, sort_out, why
+from bike_assets.sources.rows import UNREADABLE, Rows, Text, decoded, sort_out, why
 
 
 class _Link(Struct):
@@ -16,7 +16,7 @@ class _Link(Struct):
 
 
 class _Feeds(Struct):
-    feeds: list[Raw]
+    feeds: Rows[Raw]
 
 
 class _Discovery(Struct):
@@ -29,7 +29,7 @@ class _Edition(Struct):
 
 
 class _Editions(Struct):
-    versions: list[Raw]
+    versions: Rows[Raw]
 
 
 class _Versions(Struct):
@@ -38,7 +38,7 @@ class _Versions(Struct):
 
 _decode = msgspec.json.Decoder(_Discovery).decode
 _decode_feeds = msgspec.json.Decoder(_Feeds).decode
-_decode_rows = msgspec.json.Decoder(list[Raw]).decode
+_decode_rows = msgspec.json.Decoder(Rows[Raw]).decode
 _decode_link = msgspec.json.Decoder(_Link).decode
 _decode_versions = msgspec.json.Decoder(_Versions).decode
 _decode_edition = msgspec.json.Decoder(_Edition).decode

@@ -33,6 +33,8 @@ from bike_assets.sources.rows import UNREADABLE, decoded, from_seconds, good_row
 from bike_assets.sources.texts import RowForm, Texts, number, take_apart
 
 ELECTRIC = frozenset({"electric", "electric_assist"})
+MAX_ELECTRIC = 100_000
+"""Characters of the ids of all electric types together: they are remembered in one message of Kafka."""
 
 Data = TypeVar("Data")
 
@@ -155,6 +157,8 @@ class Version(Generic[Time, Said]):
         raws = feed.data.vehicle_types
         types, rejected = sort_out(raws, _decode_type, _type_id)
         electric = [each.vehicle_type_id for each in types if each.propulsion_type in ELECTRIC]
+        if sum(map(len, electric)) > MAX_ELECTRIC:
+            raise FeedMalformed(system_id, "the answer has more electric vehicle types than can be remembered")
         return TypesPoll(electric, len(types), self.instant(feed.last_updated), len(raws), rejected)
 
     def _open(

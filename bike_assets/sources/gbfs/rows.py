@@ -22,7 +22,7 @@ from msgspec.json import Decoder
 from bike_assets.model.answers import StationRow
 from bike_assets.model.constants import DOCKS_NOT_GIVEN, MAX_COUNT
 from bike_assets.model.readings import Reading
-from bike_assets.sources.rows import UNREADABLE, Count, Latitude, Longitude, Text, Words, docks
+from bike_assets.sources.rows import UNREADABLE, Count, Latitude, Longitude, Rows, Text, Words, docks
 
 Flag = bool | Literal[0, 1]
 """GBFS 1 has numbers."""
@@ -100,13 +100,13 @@ class VehicleType(Struct):
 class Stations(Struct, Generic[Row]):
     """The data of station_status and of station_information."""
 
-    stations: list[Row]
+    stations: Rows[Row]
 
 
 class Types(Struct):
     """The data of vehicle_types."""
 
-    vehicle_types: list[Raw]
+    vehicle_types: Rows[Raw]
 
 
 _plain = Decoder().decode

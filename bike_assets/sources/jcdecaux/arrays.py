@@ -12,7 +12,7 @@ from msgspec.json import Decoder
 
 from bike_assets.model.answers import ALL_CONTRACTS, JCDECAUX_PREFIX, Answer, RejectedRow
 from bike_assets.model.errors import FeedMalformed
-from bike_assets.sources.rows import UNREADABLE, decoded, why
+from bike_assets.sources.rows import UNREADABLE, Rows, decoded, why
 
 V1, V3 = "jcdecaux.v1.stations", "jcdecaux.v3.stations"
 
@@ -56,7 +56,7 @@ class _Owners:
 
 
 _OWNERS = {V1: _Owners(_OfContractV1), V3: _Owners(_OfContractV3)}
-_decode_rows = Decoder(list[Raw]).decode
+_decode_rows = Decoder(Rows[Raw]).decode
 
 
 def station_rows(body: bytes, system_id: str) -> list[Raw]:
