@@ -50,6 +50,8 @@ Rows = Annotated[list[Row], Meta(max_length=MAX_ROWS)]
 # A text, whole or broken off at the body's end, or a number that JSON does not have.
 _TEXT_OR_NO_NUMBER = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(?P<none>-?\b(?:NaN|Infinity)\b)', re.DOTALL)
 _CONTROL = re.compile(rb"[\x00-\x1f]")
+_BLANK = bytes.maketrans(bytes(range(32)), b" " * 32)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Every escape of a JSON string, pairs of surrogates as one: what is left over of them is half a character.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL)
 
@@ -108,15 +110,30 @@ def decoded(decode: Callable[[bytes], Row], body: bytes) -> Row:
 
 
 def _mended(body: bytes) -> bytes:
-    """A body without three things that many encoders write and no JSON has, each of which is one row's trouble:
-    half a character becomes U+FFFD, a control character in a text its escape, and NaN or an infinity null: not given.
+    """A body without what many encoders write and no JSON has, each of which is one row's trouble at most: half a
+    character becomes U+FFFD, a control character in a text a space, NaN and the infinities null, which is "not given";
+    a byte order mark goes.
     """
-    body = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
-    return _TEXT_OR_NO_NUMBER.sub(lambda found: b"null" if found["none"] else _CONTROL.sub(_escaped, found[0]), body)
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    same_length = bytearray(body)
+    nones = []
+    # In place, and nothing is kept of what stays: a body of escapes alone must not take a hundred times its size.
+    for found in _ESCAPE.finditer(body):
+        if found["half"]:
+            same_length[found.start() : found.end()] = rb"\ufffd"
+    for found in _TEXT_OR_NO_NUMBER.finditer(body):
+        if found["none"]:
+            nones.append(found.span())
+            if len(nones) > MAX_ROWS:
+                return body
+        elif _CONTROL.search(body, *found.span()):
+            same_length[found.start() : found.end()] = same_length[found.start() : found.end()].translate(_BLANK)
+    return _with_nulls(bytes(same_length), nones)
 
 
-def _escaped(control: re.Match[bytes]) -> bytes:
-    return rb"\u%04x" % ord(control[0])
+def _with_nulls(body: bytes, spans: Sequence[tuple[int, int]]) -> bytes:
+    starts, ends = [0, *(end for _, end in spans)], [*(start for start, _ in spans), len(body)]
+    return b"null".join(body[start:end] for start, end in zip(starts, ends, strict=True))
 
 
 def sort_out(

@@ -13,8 +13,19 @@ from bike_assets.model.readings import Reading, state_of
 from bike_assets_tests.model.builders import NOON, reading
 from bike_assets_tests.oracle.events import Line
 from bike_assets_tests.oracle.made import CITIES, Station, Stations
+from bike_assets_tests.sources.builders import body_of, gbfs, stations, status_row
 
 JCDECAUX, GBFS = CITIES
+LONG = [f"{number:01900d}" for number in range(1000)]
+TOO_MUCH = {
+    "a version": ("gbfs.station_status", stations(status_row(), version="9" * 2_000_000)),
+    "ids of types": ("gbfs.vehicle_types", gbfs(
+        {"vehicle_types": [{"vehicle_type_id": each, "propulsion_type": "electric"} for each in LONG]})),
+    "rows": ("jcdecaux.v1.stations", b"[" + b"0," * 1_000_000 + b"0]"),
+    "rows of GBFS": ("gbfs.station_status", gbfs({"stations": [0] * 1_000_000})),
+    "a row": ("jcdecaux.v1.stations", body_of([{"\x00": "\x01" * 2_000_000}] * 2)),
+}  # fmt: skip
+"""Feeds and bodies of which a careless reader would make a message too large, or a million."""
 TOWN = {"1": Station(3, 7), "2": Station(0, 10)}
 
 

@@ -11,11 +11,11 @@ from bike_assets.ingest.memory import SystemMemory
 from bike_assets.ingest.records import _judge_parsed
 from bike_assets.model import topics
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
-from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOWN, after, decoded, poll_of, status, taken
+from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOO_MUCH, TOWN, after, decoded, poll_of, status, taken
 from bike_assets_tests.ingest.stand_in import StandInKafka, replay
 from bike_assets_tests.model.builders import NOON, reading
 from bike_assets_tests.oracle.made import NO_JSON, Station
-from bike_assets_tests.sources.builders import answer, body_of, gbfs, stations, status_row
+from bike_assets_tests.sources.builders import answer
 
 
 def outcomes(*answers: Answer) -> list[str]:
@@ -92,17 +92,6 @@ def test_rows_without_a_contract_are_rejected_and_never_missed() -> None:
         replay(kafka, [decoded(line)])
     polls = [(row["system_id"], row["outcome"], row["rows_rejected"]) for row in kafka.rows(topics.POLLS)]
     assert sorted(polls) == [("jcdecaux", "ok", 2), ("jcdecaux:made", "ok", 0), ("jcdecaux:made", "ok", 0)]
-
-
-LONG = [f"{number:01900d}" for number in range(1000)]
-TOO_MUCH = {
-    "a version": ("gbfs.station_status", stations(status_row(), version="9" * 2_000_000)),
-    "ids of types": ("gbfs.vehicle_types", gbfs(
-        {"vehicle_types": [{"vehicle_type_id": each, "propulsion_type": "electric"} for each in LONG]})),
-    "rows": ("jcdecaux.v1.stations", b"[" + b"0," * 1_000_000 + b"0]"),
-    "rows of GBFS": ("gbfs.station_status", gbfs({"stations": [0] * 1_000_000})),
-    "a row": ("jcdecaux.v1.stations", body_of([{"\x00": "\x01" * 2_000_000}] * 2)),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("what", TOO_MUCH)

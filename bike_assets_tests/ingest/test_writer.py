@@ -11,6 +11,7 @@ from bike_assets.ingest.writer import PartitionWriter
 from bike_assets.local.broker import ensure_topics
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import BrokerUnavailable, Fenced, KafkaRefuses
+from bike_assets_tests.ingest.builders import TOO_MUCH
 
 NOON = datetime(2024, 3, 30, 12, tzinfo=UTC)
 BODY = b'[{"number": 1, "name": "%s", "position": {"lat": 47.2, "lng": 6.0}, "status": "OPEN", "available_bikes": 3}]'
@@ -69,6 +70,12 @@ def test_a_transaction_that_outlived_its_time_is_taken_again(
     with pytest.raises(BrokerUnavailable):
         writer.write([answer(next_minute(writer))])
     successor.close()
+
+
+def test_whatever_a_feed_says_kafka_takes_it(writer: PartitionWriter) -> None:
+    answers = [Answer(f"city_{number}", feed, NOON, body=body, http_status=200, request_id="r")
+               for number, (feed, body) in enumerate(TOO_MUCH.values())]  # fmt: skip
+    assert [poll.rows_in - poll.rows_rejected for poll in writer.write(answers)] == [0] * len(answers)
 
 
 def test_what_kafka_will_never_take_is_not_tried_again(

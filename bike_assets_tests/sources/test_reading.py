@@ -1,5 +1,7 @@
 """Each answer finds its parser, by feed and version; what no parser reads is said in a sentence."""
 
+import tracemalloc
+
 import pytest
 
 from bike_assets.model.answers import DiscoveryPoll, InformationPoll, StationPoll, SystemPoll, TypesPoll
@@ -78,6 +80,33 @@ def test_bad_rows_of_a_feed_without_version_do_not_hide_its_good_ones() -> None:
     poll = read(answer("gbfs.station_status", body), None)
     assert isinstance(poll, StationPoll)
     assert (len(poll.rows), len(poll.rejected)) == (1, 1)
+
+
+ODD = {
+    "a byte order mark": b"\xef\xbb\xbf%b",
+    "NaN": b'{"x":[NaN,-Infinity,Infinity,"NaN"],%b',
+    "control characters": b'{"x":"\t\\"\n",%b',
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_encoders_write_though_it_is_no_json_costs_no_poll(what: str) -> None:
+    body = stations(status_row())
+    odd = ODD[what] % (body if what == "a byte order mark" else body[1:])
+    poll = read(answer("gbfs.station_status", odd), None)
+    assert isinstance(poll, StationPoll)
+    assert (len(poll.rows), list(poll.rejected)) == (1, [])
+
+
+@pytest.mark.parametrize("piece", [b'"', b'\\"', b"NaN,"])
+def test_a_large_body_that_is_no_json_takes_bounded_memory(piece: bytes) -> None:
+    body = b"[" + piece * (400_000 // len(piece))
+    tracemalloc.start()
+    with pytest.raises(FeedMalformed):
+        read(answer("jcdecaux.v1.stations", body), None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30_000_000
 
 
 def test_poll_records_name_feeds_in_the_words_of_gbfs() -> None:
