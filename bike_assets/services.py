@@ -53,6 +53,7 @@ def run_poller(settings: Settings, partitions: int) -> None:
     from bike_assets.ingest.lanes import Lane
     from bike_assets.ingest.poller import Poller
     from bike_assets.ingest.roster import Roster
+    from bike_assets.ingest.turns import Turns
     from bike_assets.ingest.writer import PartitionWriter
 
     stop = until_told_to_stop()
@@ -65,7 +66,7 @@ def run_poller(settings: Settings, partitions: int) -> None:
         raw = raw_store(settings)
         raw.start()
         beat = Reported(heartbeat(settings.run, POLLER), Reporter(settings.dagster_ui), "messages")
-        poller = Poller(roster, lanes, raw, settings.fetch_threads, beat)
+        poller = Poller(roster, lanes, raw, Turns(settings.fetch_threads, settings.requests_per_host), beat)
         control = Control(settings.run, poller.poll_now)
         control.start()
         try:
@@ -101,7 +102,7 @@ def fetcher(settings: Settings) -> "Fetcher":
     """The door to the network, with the deadlines and sizes of the settings."""
     from bike_assets.sources.http import Fetcher
 
-    return Fetcher(settings.read_seconds, settings.max_body_mb * 1_000_000, settings.fetch_threads)
+    return Fetcher(settings.read_seconds, settings.max_body_mb * 1_000_000, settings.requests_per_host)
 
 
 def raw_store(settings: Settings) -> "RawStore":

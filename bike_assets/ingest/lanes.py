@@ -18,6 +18,9 @@ from bike_assets.model.messages import GOOD, Poll
 log = structlog.get_logger()
 
 QUEUE_ANSWERS = 500
+QUEUE_BYTES = 64_000_000
+"""Of bodies. A lane is full with half of either, and what is under way then still finds its place."""
+
 BATCH_ANSWERS = 200
 RETRY_S = 1.0
 """Between two tries of one batch: a broker that says no at once is not asked a thousand times a second."""
@@ -45,7 +48,11 @@ class Lane:
 
     @property
     def is_full(self) -> bool:
-        return self._queue.qsize() >= QUEUE_ANSWERS // 2
+        """Whether no more should be asked for it, so that a broker that is down costs polls and never memory."""
+        with self._queue.mutex:
+            waiting = len(self._queue.queue)
+            size = sum(len(answer.body or b"") for answer in self._queue.queue)
+        return waiting >= QUEUE_ANSWERS // 2 or size >= QUEUE_BYTES // 2
 
     def start(self, committed: Committed) -> None:
         """Open the writer and begin; `committed` is called with each batch that is safe."""

@@ -5,12 +5,14 @@ import random
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from math import inf
+from statistics import quantiles
 from typing import Any
 
 import structlog
@@ -20,6 +22,7 @@ from bike_assets.ingest.lanes import Lane
 from bike_assets.ingest.raw import RawStore
 from bike_assets.ingest.roster import Roster
 from bike_assets.ingest.routing import expected_parts
+from bike_assets.ingest.turns import Turns
 from bike_assets.model.answers import Answer
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.messages import Poll
@@ -31,6 +34,12 @@ HEARTBEAT_S = 1.0
 JITTER = 0.05
 """By how much of its interval a poll may come early or late, so that systems do not march in step."""
 
+FIRST_A_SECOND = 100
+"""So many sources begin in a second where many begin together."""
+
+LATE_POLLS = 1_000
+"""Of so many polls, the last ones, it is told how late they were."""
+
 
 @dataclass(order=True, slots=True)
 class _Due:
@@ -40,9 +49,10 @@ class _Due:
 
 
 class Poller:
-    """Plans, fetches in a pool of threads, and routes; one lane a partition commits.
+    """Plans, fetches in a pool of threads as turns are free, and routes; one lane a partition commits.
 
-    A source has at most one fetch under way. A full lane holds back the sources that write to it, so
+    A source has at most one fetch under way; one that is down is asked less often, until it or another of its host
+    answers. A full lane holds back the sources that write to it, so
     that a broker that is down costs polls and never memory. What the lanes remember of a system stays while
     it is not polled: one that comes back into the sources file goes on from its state.
     """
@@ -52,7 +62,7 @@ class Poller:
         roster: Roster,
         lanes: Sequence[Lane],
         raw: RawStore,
-        threads: int,
+        turns: Turns,
         heartbeat: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self._roster = roster
@@ -60,12 +70,15 @@ class Poller:
         self._since = dict.fromkeys(self._asker_of, datetime.now(UTC))
         self._lanes = lanes
         self._raw = raw
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
+        self._turns = turns
+        self._pool = ThreadPoolExecutor(turns.threads, thread_name_prefix="fetch")
         self._heartbeat = heartbeat
         self._order = count()
         self._answers = 0
         self._good_at: dict[str, datetime] = {}
         self._plan: list[_Due] = []
+        self._due_at: dict[SourceAsker, float] = {}
+        self._late_s: deque[float] = deque(maxlen=LATE_POLLS)
         self._wake = threading.Condition()
         self._waiting: defaultdict[str, deque[Future[list[Poll]]]] = defaultdict(deque)
 
@@ -73,8 +86,7 @@ class Poller:
         """Poll until `stop`, or until a lane ended: its error is raised."""
         for lane in self._lanes:
             lane.start(self._committed)
-        for asker in self._roster.askers:
-            self._begin(asker)
+        self._begin(self._roster.askers)
         try:
             while not stop.is_set():
                 for lane in self._lanes:
@@ -114,6 +126,8 @@ class Poller:
             "rows": rows,
             "systems": len(self._asker_of),
             "sources_trouble": self._roster.trouble,
+            "down": sum(asker.is_down for asker in self._roster.askers),
+            "late_p95_s": self._late_p95_s(),
             "quiet": quiet,
             "is_seeing": len(quiet) < len(self._asker_of),
             "raw_dropped": self._raw.dropped,
@@ -140,10 +154,10 @@ class Poller:
             before, now = self._asker_of, _by_system(self._roster.askers)
             self._since = {each: self._since.get(each, datetime.now(UTC)) for each in now}
             self._asker_of = now
-            self._plan = [due for due in self._plan if self._is_asked(due.asker)]
-            heapq.heapify(self._plan)
-            for asker in set(now.values()) - set(before.values()):
-                self._begin(asker)
+            for asker in set(before.values()) - set(now.values()):
+                self._due_at.pop(asker, None)
+                self._turns.leave(asker)
+            self._begin(set(now.values()) - set(before.values()))
         for system_id in before.keys() - now.keys():
             for future in self._who_wait(system_id):
                 future.set_exception(KeyError(system_id))
@@ -155,55 +169,85 @@ class Poller:
         """Whether a feed, as a lane names it, is one of a system that is still polled."""
         return feed.rpartition(" ")[0] in self._asker_of
 
-    def _begin(self, asker: SourceAsker) -> None:
-        self._schedule(asker, time.monotonic() + random.uniform(0, asker.first_within_s))  # noqa: S311
+    def _begin(self, askers: Collection[SourceAsker]) -> None:
+        """Plan first polls: spread, so that many do not come at once, now and at each interval after."""
+        for asker in askers:
+            within_s = max(asker.first_within_s, min(len(askers) / FIRST_A_SECOND, asker.poll_seconds))
+            self._schedule(asker, time.monotonic() + random.uniform(0, within_s))  # noqa: S311
 
     def _schedule(self, asker: SourceAsker, at: float) -> None:
-        """Plan the source's next poll, in the place of the one that was planned; not that of one asked no more."""
+        """Plan the source's next poll, unless an earlier one is planned; not that of one asked no more."""
         with self._wake:
-            if not self._is_asked(asker):
+            if not self._is_asked(asker) or self._due_at.get(asker, inf) <= at:
                 return
-            self._plan = [due for due in self._plan if due.asker is not asker]
-            heapq.heapify(self._plan)
+            self._due_at[asker] = at  # what else the plan has for it is passed over
             heapq.heappush(self._plan, _Due(at, next(self._order), asker))
             self._wake.notify()
 
     def _poll_due(self, until: float) -> None:
-        """Start the polls that become due before `until`."""
+        """Start the polls that become due before `until`, each as soon as it is its source's turn."""
         while (now := time.monotonic()) < until:
             with self._wake:
-                if not self._plan or self._plan[0].at > now:
-                    next_at = self._plan[0].at if self._plan else until
-                    self._wake.wait(max(min(next_at, until) - now, 0.001))
-                    continue
-                due = heapq.heappop(self._plan)
+                self._let_wait(now)
+                for asker, due_at in self._turns.begin():
+                    self._pool.submit(self._poll, asker, due_at)
+                next_at = self._plan[0].at if self._plan else until
+                self._wake.wait(max(min(next_at, until) - now, 0.001))
+
+    def _let_wait(self, now: float) -> None:
+        """Let those whose time has come wait for their turn."""
+        while self._plan and self._plan[0].at <= now:
+            due = heapq.heappop(self._plan)
+            if self._due_at.get(due.asker) != due.at:
+                continue
+            del self._due_at[due.asker]
             if self._is_held_back(due.asker):
                 self._schedule(due.asker, now + HEARTBEAT_S)
             else:
-                self._pool.submit(self._poll, due.asker)
+                self._turns.wait(due.asker, due.at)
 
     def _is_held_back(self, asker: SourceAsker) -> bool:
         return any(self._lane(system_id).is_full for system_id in asker.system_ids)
 
-    def _poll(self, asker: SourceAsker) -> None:
+    def _poll(self, asker: SourceAsker, due_at: float) -> None:
+        """A turn of a source, and when its next one is."""
         started = time.monotonic()
-        interval = asker.poll_seconds
+        self._late_s.append(started - due_at)
+        was_down, next_at = asker.is_down, started + asker.interval_s
         try:
-            with asker.turn:
-                for answer in asker.ask():
-                    # Whoever took its place may be under way already: what came since then is not the system's.
-                    if not self._is_asked(asker):
-                        break
-                    self._raw.keep(answer)
-                    self._answers += 1
-                    self._route(answer, asker)
-            interval = asker.poll_seconds  # a feed's ttl may have raised it
+            if self._ask(asker):
+                spread = random.uniform(-JITTER, JITTER)  # noqa: S311
+                next_at = started + asker.interval_s * (1 + spread)  # a feed's ttl may have raised it
+            else:
+                next_at = started
         except Exception:
             # The pool would keep it to itself; the source must be asked again whatever happened.
             log.exception("poll failed", systems=sorted(asker.system_ids)[:3])
         finally:
-            spread = random.uniform(-JITTER, JITTER) * interval  # noqa: S311
-            self._schedule(asker, max(started + interval + spread, time.monotonic()))
+            with self._wake:
+                self._turns.end(asker)
+                self._schedule(asker, max(next_at, time.monotonic()))
+                if was_down and not asker.is_down:
+                    self._begin([each for each in self._roster.askers if each.is_down and each.hosts & asker.hosts])
+                self._wake.notify()
+
+    def _ask(self, asker: SourceAsker) -> bool:
+        """Ask a source, and hand on what it answers; whether all of it could be asked in this turn."""
+        for answer in asker.ask():
+            # Whoever took its place may be under way already: what came since then is not the system's.
+            if not self._is_asked(asker):
+                break
+            self._raw.keep(answer)
+            self._answers += 1
+            self._route(answer, asker)
+            if not self._turns.covers(asker):
+                return False
+        return True
+
+    def _late_p95_s(self) -> float | None:
+        """By how much 95 of 100 polls began later than planned at the most, in s."""
+        late = list(self._late_s)
+        return round(quantiles(late, n=20, method="inclusive")[18], 3) if len(late) > 1 else None
 
     def _route(self, answer: Answer, asker: SourceAsker) -> None:
         for part in expected_parts(answer, asker.system_ids):

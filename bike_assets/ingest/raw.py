@@ -15,6 +15,8 @@ log = structlog.get_logger()
 
 FLUSH_S = 2.0
 QUEUE_ANSWERS = 2_000
+QUEUE_BYTES = 128_000_000
+"""Of bodies that wait for the disk."""
 _COMPRESSION_LEVEL = 6
 
 
@@ -40,7 +42,11 @@ class RawStore:
 
     def keep(self, answer: Answer) -> None:
         """Hand an answer over; never waits."""
+        with self._queue.mutex:
+            size = sum(len(each.body or b"") for each in self._queue.queue if each is not None)
         try:
+            if size + len(answer.body or b"") > QUEUE_BYTES:
+                raise queue.Full
             self._queue.put_nowait(answer)
         except queue.Full:
             self.dropped += 1

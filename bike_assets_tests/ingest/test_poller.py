@@ -18,6 +18,7 @@ from bike_assets.ingest.lanes import Lane
 from bike_assets.ingest.poller import Poller
 from bike_assets.ingest.raw import RawStore
 from bike_assets.ingest.roster import Roster
+from bike_assets.ingest.turns import Turns
 from bike_assets.model import topics
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import Fenced
@@ -90,7 +91,7 @@ def polling(
         running.file.write_text(text_of(url))
         raw.start()
         roster = Roster(running.file, make)
-        running.poller = Poller(roster, [Lane(kafka.writer(0), 0.01)], raw, 2, running.beat)
+        running.poller = Poller(roster, [Lane(kafka.writer(0), 0.01)], raw, Turns(2, 4), running.beat)
         running.thread.start()
         try:
             yield running
