@@ -225,10 +225,10 @@ class Poller:
             log.exception("poll failed", systems=sorted(asker.system_ids)[:3])
         finally:
             with self._wake:
-                self._turns.end(asker)
+                hosts = self._turns.end(asker)
                 self._schedule(asker, max(next_at, time.monotonic()))
                 if was_down and not asker.is_down:
-                    self._begin([each for each in self._roster.askers if each.is_down and each.hosts & asker.hosts])
+                    self._begin([each for each in self._roster.askers if each.is_down and each.hosts & hosts])
                 self._wake.notify()
 
     def _ask(self, asker: SourceAsker) -> bool:

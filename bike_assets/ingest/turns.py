@@ -53,11 +53,13 @@ class Turns:
         """Whether the turn that is under way was given for all the hosts that the source knows now."""
         return asker.hosts <= self._under_way[asker]
 
-    def end(self, asker: SourceAsker) -> None:
-        """Give the turn back."""
-        self._by_host.subtract(self._under_way.pop(asker))
+    def end(self, asker: SourceAsker) -> frozenset[str]:
+        """Give the turn back; the hosts that it was for."""
+        hosts = self._under_way.pop(asker)
+        self._by_host.subtract(hosts)
         self._by_host += Counter()  # without the hosts that nobody is at
         self._slow.discard(asker)
+        return hosts
 
     def _has_room(self, asker: SourceAsker) -> bool:
         if asker in self._under_way or (asker.is_slow and len(self._slow) >= self._of_slow):

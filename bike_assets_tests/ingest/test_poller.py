@@ -75,7 +75,11 @@ def entry(base: str, system_id: str = "town", **said: Any) -> str:
 
 @contextmanager
 def polling(
-    kafka: StandInKafka, root: Path, text_of: Callable[[str], str], asker: type[SourceAsker] = SourceAsker
+    kafka: StandInKafka,
+    root: Path,
+    text_of: Callable[[str], str],
+    asker: type[SourceAsker] = SourceAsker,
+    turns: Turns | None = None,
 ) -> Iterator[Running]:
     """A poller of what the file `sources.toml` names; `text_of` makes its text of the simulator's address."""
     raw, fetcher = RawStore(root, 7, 10**9), Fetcher(10, 10**7)
@@ -91,7 +95,7 @@ def polling(
         running.file.write_text(text_of(url))
         raw.start()
         roster = Roster(running.file, make)
-        running.poller = Poller(roster, [Lane(kafka.writer(0), 0.01)], raw, Turns(2, 4), running.beat)
+        running.poller = Poller(roster, [Lane(kafka.writer(0), 0.01)], raw, turns or Turns(2, 4), running.beat)
         running.thread.start()
         try:
             yield running
