@@ -105,6 +105,11 @@ class SourceAsker:
         elif poll.outcome is not Outcome.NOT_MODIFIED:
             self._etags.pop(answer.feed, None)
 
+    def forget(self) -> None:
+        """Learn nothing from what was asked so far: since then, another may have asked and committed."""
+        self._etags.clear()
+        self._began_at = None
+
     def _discover(self, source: GbfsSource) -> Answer:
         """Where the feeds are: asked once a day, and until it was answered."""
         answer = self._fetch(plans_for(source, self._defaults)[0])

@@ -4,8 +4,8 @@ import heapq
 import random
 import threading
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,19 +18,24 @@ from typing import Any
 import structlog
 
 from bike_assets.ingest.asking import SourceAsker
-from bike_assets.ingest.lanes import Lane
+from bike_assets.ingest.holding import Lanes
 from bike_assets.ingest.raw import RawStore
 from bike_assets.ingest.roster import Roster
 from bike_assets.ingest.routing import expected_parts
+from bike_assets.ingest.sharing import Share
 from bike_assets.ingest.turns import Turns
 from bike_assets.model.answers import Answer
 from bike_assets.model.constants import MAX_GAP
+from bike_assets.model.errors import ServiceNotReady
 from bike_assets.model.messages import Poll
-from bike_assets.model.topics import TOPICS, partition_of
+from bike_assets.model.topics import TOPICS
 
 log = structlog.get_logger()
 
 HEARTBEAT_S = 1.0
+JOIN_S = 0.25
+"""So long is waited for news of the group at a time, while nothing is ours to poll."""
+
 JITTER = 0.05
 """By how much of its interval a poll may come early or late, so that systems do not march in step."""
 
@@ -52,23 +57,25 @@ class Poller:
     """Plans, fetches in a pool of threads as turns are free, and routes; one lane a partition commits.
 
     A source has at most one fetch under way; one that is down is asked less often, until it or another of its host
-    answers. A full lane holds back the sources that write to it, so
-    that a broker that is down costs polls and never memory. What the lanes remember of a system stays while
-    it is not polled: one that comes back into the sources file goes on from its state.
+    answers. A full lane holds back the sources that write to it, so that a broker that is down costs polls and never
+    memory. The share says which partitions' systems are polled here, and when that changes. What the lanes remember of
+    a system stays while it is not polled: one that comes back into the sources file goes on from its state.
     """
 
     def __init__(
         self,
         roster: Roster,
-        lanes: Sequence[Lane],
+        share: Share,
+        lanes: Lanes,
         raw: RawStore,
         turns: Turns,
         heartbeat: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self._roster = roster
-        self._asker_of = _by_system(roster.askers)
-        self._since = dict.fromkeys(self._asker_of, datetime.now(UTC))
+        self._share = share
         self._lanes = lanes
+        self._asker_of: dict[str, SourceAsker] = {}
+        self._since: dict[str, datetime] = {}
         self._raw = raw
         self._turns = turns
         self._pool = ThreadPoolExecutor(turns.threads, thread_name_prefix="fetch")
@@ -83,28 +90,49 @@ class Poller:
         self._waiting: defaultdict[str, deque[Future[list[Poll]]]] = defaultdict(deque)
 
     def run(self, stop: threading.Event) -> None:
-        """Poll until `stop`, or until a lane ended: its error is raised."""
-        for lane in self._lanes:
-            lane.start(self._committed)
-        self._begin(self._roster.askers)
+        """Poll until `stop`, or until a lane ended for good: its error is raised."""
+        self._lanes.begin(self._committed)
+        self._share.begin(self)
         try:
             while not stop.is_set():
-                for lane in self._lanes:
-                    lane.check()
+                self._share.look(0.0 if self._lanes.held else JOIN_S)
+                self._lanes.check(self._share.settled_s)
                 if self._roster.look():
-                    self._take_up()
+                    self._reconsider()
                 self._heartbeat(self.report())
-                self._poll_due(time.monotonic() + HEARTBEAT_S)
+                self._poll_due(time.monotonic() + (HEARTBEAT_S if self._lanes.held else 0.0))
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
-            for lane in self._lanes:
-                lane.stop()
+            self._share.end()
+            self._lanes.stop(self._lanes.held)
+
+    def take(self, partitions: Collection[int]) -> None:
+        """Poll the systems of these partitions from now on, and those of no partition that was lost and is not here."""
+        self._lanes.take(partitions)
+        for asker in self._roster.askers:
+            if any(self._lanes.partition(system_id) in partitions for system_id in asker.system_ids):
+                asker.forget()
+        self._reconsider()
+
+    def give_up(self, partitions: Collection[int]) -> None:
+        """Commit what is queued for these partitions, and poll their systems no more."""
+        self._lanes.stop(partitions)
+        self._reconsider()
+
+    def lose(self, partitions: Collection[int]) -> None:
+        """Poll on, for who took them over is not known, and write nothing."""
+        self._lanes.hold(partitions)
 
     def poll_now(self, system_id: str, timeout_s: float) -> list[Poll]:
-        """Ask a system's source at once and wait for the commit. Raises KeyError, TimeoutError."""
+        """Ask a system's source at once and wait for the commit.
+
+        Raises KeyError for a system that nobody polls, ServiceNotReady for another poller's, TimeoutError.
+        """
         future: Future[list[Poll]] = Future()
         with self._wake:
-            asker = self._asker_of[system_id]
+            asker = self._asker_of.get(system_id)
+            if asker is None:
+                raise self._why_not(system_id)
             self._waiting[system_id].append(future)
         self._schedule(asker, 0.0)
         try:
@@ -115,18 +143,18 @@ class Poller:
 
     def report(self) -> dict[str, Any]:
         """What the heartbeat says."""
-        lanes = [lane.report() for lane in self._lanes]
-        rows = Counter({f"topics/{topic.name}": 0 for topic in TOPICS})
-        rows["raw/answers"] = self._answers
+        lanes = self._lanes.report()
+        rows = {f"topics/{topic.name}": self._lanes.written[topic.name] for topic in TOPICS}
         for lane in lanes:
             lane["failing"] = {name: error for name, error in lane["failing"].items() if self._is_polled(name)}
-            rows.update({f"topics/{topic}": count for topic, count in lane["written"].items()})
         quiet = self.quiet(datetime.now(UTC))
         return {
-            "rows": rows,
+            "rows": rows | {"raw/answers": self._answers},
+            "partitions": sorted(self._lanes.held),
+            "of_partitions": self._lanes.partitions,
             "systems": len(self._asker_of),
             "sources_trouble": self._roster.trouble,
-            "down": sum(asker.is_down for asker in self._roster.askers),
+            "down": sum(asker.is_down for asker in set(self._asker_of.values())),
             "late_p95_s": self._late_p95_s(),
             "quiet": quiet,
             "is_seeing": len(quiet) < len(self._asker_of),
@@ -140,7 +168,8 @@ class Poller:
         for system_id, asker in self._asker_of.items():
             since = now - max(MAX_GAP, 2 * timedelta(seconds=asker.poll_seconds))
             # A lane that lost Kafka knows nothing until it has read its memories back.
-            last = self._lane(system_id).last_good_poll_at(system_id) or self._good_at.get(system_id)
+            lane = self._lanes.of(system_id)
+            last = (lane and lane.last_good_poll_at(system_id)) or self._good_at.get(system_id)
             if last is not None:
                 self._good_at[system_id] = last
             began_at = self._since[system_id]
@@ -148,10 +177,11 @@ class Poller:
                 found[system_id] = last
         return found
 
-    def _take_up(self) -> None:
-        """Ask whom the roster names now: who is new begins, and who is no more in it is asked no more."""
+    def _reconsider(self) -> None:
+        """Ask whom the roster names now and whose partition is ours: who is new begins, who is not there is left."""
         with self._wake:
             before, now = self._asker_of, _by_system(self._roster.askers)
+            now = {system_id: asker for system_id, asker in now.items() if self._lanes.of(system_id) is not None}
             self._since = {each: self._since.get(each, datetime.now(UTC)) for each in now}
             self._asker_of = now
             for asker in set(before.values()) - set(now.values()):
@@ -160,10 +190,16 @@ class Poller:
             self._begin(set(now.values()) - set(before.values()))
         for system_id in before.keys() - now.keys():
             for future in self._who_wait(system_id):
-                future.set_exception(KeyError(system_id))
+                future.set_exception(self._why_not(system_id))
+
+    def _why_not(self, system_id: str) -> Exception:
+        """Why a system is not asked here."""
+        if system_id in _by_system(self._roster.askers):
+            return ServiceNotReady(f"{system_id} is another poller's now, or soon: ask in that one's home.")
+        return KeyError(system_id)
 
     def _is_asked(self, asker: SourceAsker) -> bool:
-        return all(self._asker_of.get(system_id) is asker for system_id in asker.system_ids)
+        return any(self._asker_of.get(system_id) is asker for system_id in asker.system_ids)
 
     def _is_polled(self, feed: str) -> bool:
         """Whether a feed, as a lane names it, is one of a system that is still polled."""
@@ -207,7 +243,8 @@ class Poller:
                 self._turns.wait(due.asker, due.at)
 
     def _is_held_back(self, asker: SourceAsker) -> bool:
-        return any(self._lane(system_id).is_full for system_id in asker.system_ids)
+        lanes = map(self._lanes.of, asker.system_ids)
+        return any(lane is not None and lane.is_full for lane in lanes)
 
     def _poll(self, asker: SourceAsker, due_at: float) -> None:
         """A turn of a source, and when its next one is."""
@@ -250,11 +287,11 @@ class Poller:
         return round(quantiles(late, n=20, method="inclusive")[18], 3) if len(late) > 1 else None
 
     def _route(self, answer: Answer, asker: SourceAsker) -> None:
+        """Hand each part to its partition's lane; a part of another's is brought by that one's own request."""
         for part in expected_parts(answer, asker.system_ids):
-            self._lane(part.system_id).put(part)
-
-    def _lane(self, system_id: str) -> Lane:
-        return self._lanes[partition_of(system_id, len(self._lanes))]
+            lane = self._lanes.of(part.system_id)
+            if lane is not None:
+                lane.put(part)
 
     def _committed(self, pairs: Iterable[tuple[Answer, Poll]]) -> None:
         """Called by a lane after its commit."""
