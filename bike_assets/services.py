@@ -50,22 +50,28 @@ def until_told_to_stop() -> threading.Event:
 def run_poller(settings: Settings, partitions: int) -> None:
     """Poll the systems of the sources file, as it is at each moment, until told to stop."""
     from bike_assets.ingest.control import Control
+    from bike_assets.ingest.holding import Lanes
     from bike_assets.ingest.lanes import Lane
     from bike_assets.ingest.poller import Poller
     from bike_assets.ingest.roster import Roster
+    from bike_assets.ingest.sharing import Group
+    from bike_assets.ingest.turns import Turns
     from bike_assets.ingest.writer import PartitionWriter
 
     stop = until_told_to_stop()
     roster = Roster(settings.sources, asker_maker(settings))
     with poller_lock(settings):
-        lanes = [
-            Lane(PartitionWriter(settings.bootstrap_servers, each, roster.profile_of), settings.commit_seconds)
-            for each in range(partitions)
-        ]
+
+        def lane(partition: int) -> Lane:
+            writer = PartitionWriter(settings.bootstrap_servers, partition, roster.profile_of)
+            return Lane(writer, settings.commit_seconds)
+
         raw = raw_store(settings)
         raw.start()
         beat = Reported(heartbeat(settings.run, POLLER), Reporter(settings.dagster_ui), "messages")
-        poller = Poller(roster, lanes, raw, settings.fetch_threads, beat)
+        turns = Turns(settings.fetch_threads, settings.requests_per_host)
+        share = Group(settings.bootstrap_servers)
+        poller = Poller(roster, share, Lanes(partitions, lane), raw, turns, beat)
         control = Control(settings.run, poller.poll_now)
         control.start()
         try:
@@ -101,7 +107,7 @@ def fetcher(settings: Settings) -> "Fetcher":
     """The door to the network, with the deadlines and sizes of the settings."""
     from bike_assets.sources.http import Fetcher
 
-    return Fetcher(settings.read_seconds, settings.max_body_mb * 1_000_000, settings.fetch_threads)
+    return Fetcher(settings.read_seconds, settings.max_body_mb * 1_000_000, settings.requests_per_host)
 
 
 def raw_store(settings: Settings) -> "RawStore":

@@ -1,10 +1,12 @@
 """What to ask of one source when its turn comes, with what is known from its answers before."""
 
-import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
+from bike_assets.ingest.breaker import Breaker
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.model.messages import Outcome, Poll
@@ -23,13 +25,17 @@ from bike_assets.sources.reading import feed_name
 
 STATUS_FEED = "station_status"
 FIRST_WITHIN_S = 5.0
-"""The first polls of a start are spread over so long at the most."""
+"""The first polls of a few sources are spread over so long at the most."""
+
+SLOW_S = 2.0
+"""A source that took longer for an answer the last time may hang: it has no claim to just any thread."""
 
 
 class SourceAsker:
     """Asks one source: its status at every turn, its other feeds when they are due.
 
-    Used by one thread at a time, which holds `turn`; but for `committed`, which a lane calls.
+    Used by one thread at a time, but for `committed`, which a lane calls. A feed that fails again and again is asked
+    less often; where it is the status, or the discovery without which there is none, the whole source is.
     """
 
     def __init__(self, source: Source, defaults: Defaults, fetcher: Fetcher) -> None:
@@ -39,17 +45,50 @@ class SourceAsker:
         self._plans = plans_for(source, defaults)
         self._next: dict[str, float] = {}
         self._etags: dict[str, str] = {}
+        self._breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
         self._began_at: datetime | None = None
-        self.turn = threading.Lock()
+        self._slowest_s = 0.0
         self.system_ids = frozenset(source.system_ids)
         self.poll_seconds = float(source.poll_seconds or defaults.poll_seconds)
         self.first_within_s = min(FIRST_WITHIN_S, self.poll_seconds)
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The servers that the next turn goes to, as far as they are known."""
+        urls = [plan.url for plan in self._plans]
+        if isinstance(self._source, GbfsSource) and self._is_due(DISCOVERY):
+            urls.append(self._source.url)
+        return frozenset(urlsplit(url).netloc.lower() for url in urls)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether some answer of the last turn was long in coming, or did not come in time."""
+        return self._slowest_s > SLOW_S
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it failed so often that it is asked less often now."""
+        return self._breakers[self._decisive].is_open
+
+    @property
+    def interval_s(self) -> float:
+        """s from one turn to the next."""
+        return self._breakers[self._decisive].interval_s(self.poll_seconds)
+
+    @property
+    def _decisive(self) -> str:
+        """The feed without which a turn brings nothing: the status, or where it stands."""
+        return next((plan.feed for plan in self._plans if feed_name(plan.feed) == STATUS_FEED), DISCOVERY)
+
     def ask(self) -> Iterator[Answer]:
-        """Answers in the order in which they are to be committed: the status comes last."""
+        """Answers in the order in which they are to be committed: the status comes last.
+
+        After the discovery the hosts may be others: who does not go on has the rest at the next turn.
+        """
         self._began_at = self._began_at or datetime.now(UTC)
-        if isinstance(self._source, GbfsSource):
-            yield from self._discover(self._source)
+        self._slowest_s = 0.0
+        if isinstance(self._source, GbfsSource) and self._is_due(DISCOVERY):
+            yield self._discover(self._source)
         for plan in self._plans:
             if plan.feed != DISCOVERY and (feed_name(plan.feed) == STATUS_FEED or self._is_due(plan.feed)):
                 yield self._fetch(plan)
@@ -66,29 +105,47 @@ class SourceAsker:
         elif poll.outcome is not Outcome.NOT_MODIFIED:
             self._etags.pop(answer.feed, None)
 
-    def _discover(self, source: GbfsSource) -> Iterator[Answer]:
+    def forget(self) -> None:
+        """Learn nothing from what was asked so far: since then, another may have asked and committed."""
+        self._etags.clear()
+        self._began_at = None
+
+    def _discover(self, source: GbfsSource) -> Answer:
         """Where the feeds are: asked once a day, and until it was answered."""
-        if not self._is_due(DISCOVERY):
-            return
         answer = self._fetch(plans_for(source, self._defaults)[0])
-        yield answer
-        if answer.body is None:
-            return
+        if answer.failure is not None:
+            return answer
         try:
-            urls = parse_discovery(answer.body, source.system_id).urls
+            if answer.body is not None:
+                urls = parse_discovery(answer.body, source.system_id).urls
+                self._plans = plans_from_discovery(source, urls, self._defaults)
         except FeedMalformed:
-            self._next.pop(DISCOVERY)  # its poll record says what was wrong with it
-            return
-        self._plans = plans_from_discovery(source, urls, self._defaults)
+            self._failed(DISCOVERY)  # its poll record says what was wrong with it
+        else:
+            self._breakers[DISCOVERY].tell(is_answered=True)
+        return answer
 
     def _is_due(self, feed: str) -> bool:
         return time.monotonic() >= self._next.get(feed, 0.0)
 
     def _fetch(self, plan: FeedPlan) -> Answer:
         answer = self._fetcher.fetch(plan.request(self._etags.get(plan.feed)), lambda: datetime.now(UTC))
+        self._slowest_s = max(self._slowest_s, answer.seconds or 0.0)
+        if answer.failure is not None:
+            self._failed(plan.feed)
+            return answer
         interval = plan.every(ttl_of(answer.body) if answer.body else None)
-        if answer.failure is None:
-            self._next[plan.feed] = time.monotonic() + interval
+        if plan.feed != DISCOVERY:  # which must be read as well
+            self._breakers[plan.feed].tell(is_answered=True)
+        self._next[plan.feed] = time.monotonic() + interval
         if feed_name(plan.feed) == STATUS_FEED and answer.body:
             self.poll_seconds = interval
         return answer
+
+    def _failed(self, feed: str) -> None:
+        """Ask again at the next turn, or later after many failures; the decisive feed's turn comes later itself."""
+        breaker = self._breakers[feed]
+        breaker.tell(is_answered=False)
+        self._next.pop(feed, None)
+        if breaker.is_open and feed != self._decisive:
+            self._next[feed] = time.monotonic() + breaker.interval_s(self.poll_seconds)

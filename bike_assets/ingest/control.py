@@ -57,6 +57,8 @@ class Control:
                 polls = self._poll_now(system_id, ANSWER_S)
             except KeyError:
                 reply: dict[str, Any] = {"error": f"{system_id} is not in the sources file."}
+            except ServiceNotReady as err:
+                reply = {"error": str(err)}
             except TimeoutError:
                 reply = {"error": f"{system_id} was asked, but nothing was committed in {ANSWER_S:.0f} s."}
             else:

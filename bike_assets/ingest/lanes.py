@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,10 +19,14 @@ from bike_assets.model.messages import GOOD, Poll
 log = structlog.get_logger()
 
 QUEUE_ANSWERS = 500
+QUEUE_BYTES = 64_000_000
+"""Of bodies. A lane is full with half of either, and what is under way then still finds its place."""
+
 BATCH_ANSWERS = 200
 RETRY_S = 1.0
 """Between two tries of one batch: a broker that says no at once is not asked a thousand times a second."""
 _IDLE_S = 0.5
+STOP_S = 5.0
 
 Committed = Callable[[Iterable[tuple[Answer, Poll]]], None]
 
@@ -34,6 +39,9 @@ class Lane:
         self._commit_s = commit_seconds
         self._queue: queue.Queue[Answer] = queue.Queue(QUEUE_ANSWERS)
         self._stopping = threading.Event()
+        self._is_ours = threading.Event()
+        self._is_ours.set()
+        self._is_open = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"lane-{writer.partition}", daemon=True)
         self._committed: Committed = lambda pairs: None
@@ -45,7 +53,13 @@ class Lane:
 
     @property
     def is_full(self) -> bool:
-        return self._queue.qsize() >= QUEUE_ANSWERS // 2
+        """Whether no more should be asked for it, so that a broker that is down costs polls and never memory."""
+        if self._error is not None:
+            return True
+        with self._queue.mutex:
+            waiting = len(self._queue.queue)
+            size = sum(len(answer.body or b"") for answer in self._queue.queue)
+        return waiting >= QUEUE_ANSWERS // 2 or size >= QUEUE_BYTES // 2
 
     def start(self, committed: Committed) -> None:
         """Open the writer and begin; `committed` is called with each batch that is safe."""
@@ -53,8 +67,21 @@ class Lane:
         self._thread.start()
 
     def put(self, answer: Answer) -> None:
+        """Queue an answer; one for a lane that has ended goes nowhere, as one that is under way at a stop."""
         self._waits_since = self._waits_since or datetime.now(UTC)
-        self._queue.put(answer)
+        while self._error is None and not self._stopping.is_set():
+            with suppress(queue.Full):
+                self._queue.put(answer, timeout=_IDLE_S)
+                return
+
+    def hold(self) -> None:
+        """Write nothing until `go_on`: the partition may be another's. What is queued stays."""
+        self._is_ours.clear()
+        self._is_open = False
+
+    def go_on(self) -> None:
+        """The partition is ours again: go on from what whoever had it meanwhile committed."""
+        self._is_ours.set()
 
     def last_good_poll_at(self, system_id: str) -> datetime | None:
         """When the system's last good poll was, of whatever process; None where none is known."""
@@ -66,10 +93,24 @@ class Lane:
         if self._error is not None:
             raise self._error
 
+    @property
+    def written(self) -> Counter[str]:
+        """Messages committed so far, by topic."""
+        return self._writer.written
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ended by itself; `check` raises why."""
+        return self._error is not None
+
+    def stop_soon(self) -> None:
+        """Commit what is queued and end; does not wait."""
+        self._stopping.set()
+
     def stop(self) -> None:
         """Commit what is queued and end; waits a little, for a broker that is down must not hold it."""
-        self._stopping.set()
-        self._thread.join(timeout=5)
+        self.stop_soon()
+        self._thread.join(timeout=STOP_S)
 
     def report(self) -> dict[str, Any]:
         return {
@@ -96,12 +137,16 @@ class Lane:
             self._writer.close()
 
     def _open(self) -> None:
+        """Fence whoever had the partition, and recall; not while it may be another's."""
         while not self._stopping.is_set():
+            if not self._is_ours.wait(_IDLE_S):
+                continue
             try:
                 self._writer.open()
             except BrokerUnavailable as err:
                 log.warning("waiting for Kafka", partition=self._writer.partition, reason=str(err))
             else:
+                self._is_open = self._is_ours.is_set()
                 return
 
     def _next_batch(self) -> list[Answer]:
@@ -121,15 +166,20 @@ class Lane:
     def _commit(self, batch: list[Answer]) -> None:
         is_retried = False
         while not self._stopping.is_set() or not is_retried:
+            if not self._is_open:
+                self._writer.close()
+                self._open()
+                is_retried = True
+            if not self._is_open:
+                continue  # lost once more, or told to stop
             # After a failure only what is newer than the state read back: the commit may have come through.
             answers = list(newer(self._writer.memories, batch)) if is_retried else batch
             try:
                 polls = self._writer.write(answers) if answers else []
             except BrokerUnavailable as err:
                 log.warning("commit failed, taken again", partition=self._writer.partition, reason=str(err))
-                is_retried = True
+                is_retried, self._is_open = True, False
                 self._stopping.wait(RETRY_S)
-                self._open()
                 continue
             self._count(polls)
             self._committed(zip(answers, polls, strict=True))

@@ -15,6 +15,8 @@ log = structlog.get_logger()
 
 FLUSH_S = 2.0
 QUEUE_ANSWERS = 2_000
+QUEUE_BYTES = 128_000_000
+"""Of bodies that wait for the disk."""
 _COMPRESSION_LEVEL = 6
 
 
@@ -30,7 +32,7 @@ class RawStore:
         self._root = root
         self._keep_days = keep_days
         self._keep_bytes = keep_bytes
-        self._queue: queue.Queue[Answer | None] = queue.Queue(QUEUE_ANSWERS)
+        self._queue: queue.Queue[Answer | None] = queue.Queue()
         self._started = datetime.now(UTC).strftime("%H%M%S%f")
         self._thread = threading.Thread(target=self._run, name="raw", daemon=True)
         self.dropped = 0
@@ -40,11 +42,17 @@ class RawStore:
 
     def keep(self, answer: Answer) -> None:
         """Hand an answer over; never waits."""
-        try:
-            self._queue.put_nowait(answer)
-        except queue.Full:
+        if not self._has_room(len(answer.body or b"")):
             self.dropped += 1
             log.warning("raw answer dropped", system_id=answer.system_id, dropped=self.dropped)
+            return
+        self._queue.put(answer)
+
+    def _has_room(self, size: int) -> bool:
+        """Whether the disk keeps up: a few too many, of as many threads as fetch, do no harm."""
+        with self._queue.mutex:
+            waiting = [len(each.body or b"") for each in self._queue.queue if each is not None]
+        return len(waiting) < QUEUE_ANSWERS and sum(waiting) + size <= QUEUE_BYTES
 
     def close(self) -> None:
         """Write what is queued and end."""

@@ -1,6 +1,6 @@
 """What runs in this home, as its heartbeats and its supervisor say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,13 +71,20 @@ def _says(beat: Heartbeat) -> str:
                     outcomes[outcome] = outcomes.get(outcome, 0) + count
             polls = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "none yet"
             failing = {name: error for lane in lanes for name, error in lane.get("failing", {}).items()}
-            says = [f"{beat.details.get('systems', 0)} systems", f"polls: {polls}"]
+            says = [f"{beat.details.get('systems', 0)} systems{_share(beat.details)}", f"polls: {polls}"]
             return "; ".join([*_sources(beat.details.get("sources_trouble")), *says, *_failing(failing)])
         case services.STREAM:
             queries = [f"{name} {_query(each)}" for name, each in beat.details.get("queries", {}).items()]
             return "; ".join([_behind(beat.details.get("lag", {})), *queries])
         case _:
             return ""
+
+
+def _share(details: Mapping[str, Any]) -> str:
+    """Which partitions the poller has, where others may have the rest, and how many of its sources are down."""
+    has, every, down = details.get("partitions", []), details.get("of_partitions", 0), details.get("down", 0)
+    told = f" in partitions {', '.join(map(str, has)) or 'none'} of {every}" if every else ""
+    return f"{told}, {down} down and asked less often" if down else told
 
 
 def _sources(trouble: str | None) -> Iterator[str]:

@@ -21,6 +21,8 @@ from bike_assets.sources.redaction import Secrets, redact_http_logs, redact_url
 USER_AGENT = "bike_assets/0.1 (bike-share data platform)"
 CONNECT_S = 5.0
 CHUNK = 1 << 16
+HOSTS = 256
+"""Connections to so many hosts are kept open, those of the others closed: a new one costs a handshake."""
 REDIRECTS = 3
 RETRIES = 2
 BACK_OFF_S = 0.2
@@ -57,8 +59,10 @@ class _Got:
 class Fetcher:
     """Asks, from many threads at once. Give it up with `close`."""
 
-    def __init__(self, deadline_s: float, max_bytes: int, connections: int = 16) -> None:
-        """`deadline_s` is for an answer with its retries, `max_bytes` for a body, decompressed."""
+    def __init__(self, deadline_s: float, max_bytes: int, connections: int = 4) -> None:
+        """`deadline_s` is for an answer with its retries, `max_bytes` for a body, decompressed, and `connections`
+        how many to one host are kept open.
+        """
         redact_http_logs()
         self._deadline_s = deadline_s
         self._max_bytes = max_bytes
@@ -67,7 +71,7 @@ class Fetcher:
                                       "Accept-Encoding": "gzip, deflate"})
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, DeadlineAdapter(pool_connections=connections, pool_maxsize=connections))
+            self._session.mount(scheme, DeadlineAdapter(pool_connections=HOSTS, pool_maxsize=connections))
 
     def close(self) -> None:
         """Let go of all connections."""

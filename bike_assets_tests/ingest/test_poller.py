@@ -14,10 +14,13 @@ import pytest
 
 from bike_assets.ingest import lanes as lanes_module
 from bike_assets.ingest.asking import SourceAsker
+from bike_assets.ingest.holding import Lanes
 from bike_assets.ingest.lanes import Lane
 from bike_assets.ingest.poller import Poller
 from bike_assets.ingest.raw import RawStore
 from bike_assets.ingest.roster import Roster
+from bike_assets.ingest.sharing import Alone
+from bike_assets.ingest.turns import Turns
 from bike_assets.model import topics
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import Fenced
@@ -74,7 +77,11 @@ def entry(base: str, system_id: str = "town", **said: Any) -> str:
 
 @contextmanager
 def polling(
-    kafka: StandInKafka, root: Path, text_of: Callable[[str], str], asker: type[SourceAsker] = SourceAsker
+    kafka: StandInKafka,
+    root: Path,
+    text_of: Callable[[str], str],
+    asker: type[SourceAsker] = SourceAsker,
+    turns: Turns | None = None,
 ) -> Iterator[Running]:
     """A poller of what the file `sources.toml` names; `text_of` makes its text of the simulator's address."""
     raw, fetcher = RawStore(root, 7, 10**9), Fetcher(10, 10**7)
@@ -90,7 +97,8 @@ def polling(
         running.file.write_text(text_of(url))
         raw.start()
         roster = Roster(running.file, make)
-        running.poller = Poller(roster, [Lane(kafka.writer(0), 0.01)], raw, 2, running.beat)
+        lanes = Lanes(1, lambda partition: Lane(kafka.writer(partition), 0.01))
+        running.poller = Poller(roster, Alone(1), lanes, raw, turns or Turns(2, 4), running.beat)
         running.thread.start()
         try:
             yield running
@@ -197,6 +205,6 @@ def test_a_system_that_is_asked_seldom_has_two_of_its_intervals(kafka: StandInKa
 def test_a_lane_that_lost_kafka_makes_no_system_quiet(kafka: StandInKafka, tmp_path: Path) -> None:
     with polling(kafka, tmp_path, town_every(1)) as running:
         running.wait_until(lambda: len(statuses(kafka)) >= 1 and running.poller.quiet(datetime.now(UTC)) == {})
-    last = last_good(running)
-    running.poller._lanes[0]._writer.memories.clear()
-    assert running.poller.quiet(last + MAX_GAP) == {}
+        last = last_good(running)
+        running.poller._lanes.held[0]._writer.memories.clear()
+        assert running.poller.quiet(last + MAX_GAP) == {}
