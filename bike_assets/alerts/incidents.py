@@ -11,9 +11,12 @@ from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from bike_assets.files import write_whole
 from bike_assets.model.errors import NotSent
+
+log = structlog.get_logger()
 
 LOOK_S = 15.0
 """Dagster gives a tick up after a minute, and then begins the next one beside it."""
@@ -104,10 +107,16 @@ class Book(msgspec.Struct):
 
 
 def read_book(path: Path) -> Book:
-    """The book as it was last written; an empty one where there is none."""
+    """The book as it was last written; an empty one where there is none, or where it is no book any more."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Book)
     except FileNotFoundError:
+        return Book()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # A watcher that stood still over its book would tell of nothing; what is told twice does less harm.
+        aside = path.with_suffix(".damaged")
+        path.replace(aside)
+        log.warning("a book of incidents cannot be read and was put aside", file=str(aside))
         return Book()
 
 

@@ -55,6 +55,15 @@ def tick(channels: Channels, path: Path, *, is_wrong: bool, since_s: float = 0) 
     return desk.says("All is well.")
 
 
+def test_a_damaged_book_is_put_aside_and_what_is_wrong_is_told_again(channels: Channels, tmp_path: Path) -> None:
+    tick(channels, tmp_path, is_wrong=True)
+    (tmp_path / "book.json").write_text('{"open": {"serv')
+    tick(channels, tmp_path, is_wrong=True)
+    tick(channels, tmp_path, is_wrong=False)
+    assert channels.of("slack") == [WHOLE[0], *WHOLE]
+    assert (tmp_path / "book.damaged").read_text() == '{"open": {"serv'
+
+
 def test_many_ticks_of_one_incident_tell_it_once_and_its_end_once(channels: Channels, tmp_path: Path) -> None:
     said = [tick(channels, tmp_path, is_wrong=is_wrong) for is_wrong in (False, True, True, True, False, False)]
     assert channels.of("slack") == channels.of("webhook") == WHOLE
