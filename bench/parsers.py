@@ -1,14 +1,15 @@
 """Each parser's rows a second of one core, beside `json.loads` of the same body alone.
 
-The bodies are the simulator's, of one city in every version: the parser makes readings of its rows, json only a tree.
+The bodies are the simulator's, of one city in every version, and of it again some minutes later. The parser makes a
+reading of every row of the first; of the next it reads the text that moved, as at each poll.
 """
 
 import json
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from statistics import median
+from typing import NamedTuple
 
 from bench.report import result, say
 from bike_assets.model.answers import Answer, StationPoll
@@ -20,44 +21,66 @@ from bike_assets.sources.reading import read
 
 SEED, REPEATS, CALLS = 1, 7, 20
 BEGAN_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LATER = timedelta(minutes=2)
 TYPES = frozenset({"ebike"})
+
+
+class Case(NamedTuple):
+    """A version, how its answers are read, and its body."""
+
+    name: str
+    feed: str
+    body: bytes
+
+    @property
+    def answer(self) -> Answer:
+        return Answer("city", self.feed, BEGAN_AT, "bench", http_status=200, body=self.body)
 
 
 def run() -> None:
     """Every version of GBFS, and both of JCDecaux."""
-    gbfs_city, jcdecaux_city = _cities()
+    cities = (city_from_recording(each, SEED, BEGAN_AT) for each in demo_recordings())
+    city = max(cities, key=lambda each: len(each.stations))
+    city.advance(BEGAN_AT)
+    firsts = list(_bodies(city))
+    city.advance(BEGAN_AT + LATER)
+    for first, following in zip(firsts, _bodies(city), strict=True):
+        _compare(first, following)
+
+
+def _bodies(city: City) -> Iterator[Case]:
     for version in gbfs.VERSIONS:
-        body = gbfs.feed(gbfs_city, "station_status", "http://127.0.0.1", 60, version)
+        body = gbfs.feed(city, "station_status", "http://127.0.0.1", 60, version)
         assert body is not None
-        _compare(f"GBFS {version}", "gbfs.station_status", body)
+        yield Case(f"GBFS {version}", "gbfs.station_status", body)
     for name in jcdecaux.ROWS:
-        _compare(f"JCDecaux {name}", f"jcdecaux.{name}.stations", jcdecaux.body(jcdecaux.stations(jcdecaux_city, name)))
+        body = jcdecaux.body(jcdecaux.stations(city, name))
+        yield Case(f"JCDecaux {name}", f"jcdecaux.{name}.stations", body)
 
 
-def _cities() -> tuple[City, City]:
-    """The demo's: that of GBFS, and that of JCDecaux."""
-    cities: list[Path] = demo_recordings()
-    made = [city_from_recording(each, SEED, BEGAN_AT) for each in cities]
-    return max(made, key=lambda city: len(city.stations)), min(made, key=lambda city: len(city.stations))
-
-
-def _compare(name: str, feed: str, body: bytes) -> None:
-    say(f"parsers: {name}")
-    answer = Answer("city", feed, BEGAN_AT, "bench", http_status=200, body=body)
-    rows = _rows(answer)
-    ours = rows / _seconds(lambda: _rows(answer))
-    theirs = rows / _seconds(lambda: json.loads(body))
+def _compare(first: Case, following: Case) -> None:
+    say(f"parsers: {first.name}")
+    before, answer, after = _read(first.answer), first.answer, following.answer
+    rows = len(before.rows)
+    ours = rows / _seconds(lambda: _readings(_read(answer)))
+    again = rows / _seconds(lambda: _read(after, before))
+    theirs = rows / _seconds(lambda: json.loads(following.body))
     result(
-        "parsers", feed=name, rows=rows, bytes_a_row=round(len(body) / rows), rows_per_s=round(ours),
-        json_rows_per_s=round(theirs), ratio=round(ours / theirs, 2), repeats=REPEATS,
+        "parsers", feed=first.name, rows=rows, bytes_a_row=round(len(first.body) / rows), rows_per_s=round(ours),
+        next_rows_per_s=round(again), json_rows_per_s=round(theirs), ratio=round(ours / theirs, 2),
+        next_ratio=round(again / theirs, 2), repeats=REPEATS,
     )  # fmt: skip
 
 
-def _rows(answer: Answer) -> int:
-    """Parse, and make every row's reading, of which nothing was known before."""
-    parsed = read(answer, TYPES, None)
+def _read(answer: Answer, before: StationPoll | None = None) -> StationPoll:
+    parsed = read(answer, TYPES, before)
     assert isinstance(parsed, StationPoll)
-    return sum(parsed.row_of(row, at) is not None for row, at in zip(parsed.rows, parsed.times, strict=True))
+    assert not parsed.rejected
+    return parsed
+
+
+def _readings(parsed: StationPoll) -> int:
+    return sum(parsed.read(place).reading is not None for place in range(len(parsed.rows)))
 
 
 def _seconds(work: Callable[[], object]) -> float:

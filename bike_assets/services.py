@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from bike_assets.allocator import give_back_early
 from bike_assets.files import write_whole
 from bike_assets.heartbeats import end_heartbeat, heartbeat
 from bike_assets.locks import held, is_held
@@ -58,6 +59,7 @@ def run_poller(settings: Settings, partitions: int) -> None:
     from bike_assets.ingest.turns import Turns
     from bike_assets.ingest.writer import PartitionWriter
 
+    give_back_early()
     stop = until_told_to_stop()
     roster = Roster(settings.sources, asker_maker(settings))
     with poller_lock(settings):

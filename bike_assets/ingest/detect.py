@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import compress
 from operator import is_not
 
-from bike_assets.ingest.memory import Known, SystemMemory
+from bike_assets.ingest.memory import Known, SystemMemory, one_of
 from bike_assets.model.answers import Description, StationPoll, StationRow
 from bike_assets.model.constants import ABSENCE_MEMORY
 from bike_assets.model.messages import EventKind, StationInformation, StationStatus
@@ -118,7 +118,7 @@ def _changes(memory: SystemMemory, rows: Iterable[StationRow], at: datetime, fou
 
 
 def _appear(memory: SystemMemory, row: StationRow, at: datetime, found: Detected) -> None:
-    known = Known(row.reading, state_of(row.reading), at, row.reported_at)
+    known = Known(one_of(row.reading), state_of(row.reading), at, row.reported_at)
     _store(memory, row.station_id, known, found)
     found.events.append(_event(memory, row.station_id, EventKind.CHANGE, known, None, at))
 
@@ -126,7 +126,7 @@ def _appear(memory: SystemMemory, row: StationRow, at: datetime, found: Detected
 def _change(memory: SystemMemory, row: StationRow, before: Known, at: datetime, found: Detected) -> None:
     state = state_of(row.reading)
     since = before.state_since if state is before.state else at
-    known = Known(row.reading, state, since, row.reported_at)
+    known = Known(one_of(row.reading), state, since, row.reported_at)
     _store(memory, row.station_id, known, found)
     found.events.append(_event(memory, row.station_id, EventKind.CHANGE, known, before, at))
 

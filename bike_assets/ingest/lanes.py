@@ -23,6 +23,9 @@ QUEUE_BYTES = 64_000_000
 """Of bodies. A lane is full with half of either, and what is under way then still finds its place."""
 
 BATCH_ANSWERS = 200
+BATCH_BYTES = 2_000_000
+"""Of bodies in one transaction, about: where each row is an event, its messages take ten times as much."""
+
 RETRY_S = 1.0
 """Between two tries of one batch: a broker that says no at once is not asked a thousand times a second."""
 _IDLE_S = 0.5
@@ -150,17 +153,19 @@ class Lane:
                 return
 
     def _next_batch(self) -> list[Answer]:
-        """The answers of the next `commit_seconds`, at most BATCH_ANSWERS."""
+        """The answers of the next `commit_seconds`, at most BATCH_ANSWERS, or BATCH_BYTES and the last one."""
         try:
             batch = [self._queue.get(timeout=_IDLE_S)]
         except queue.Empty:
             return []
-        ends = time.monotonic() + self._commit_s
-        while len(batch) < BATCH_ANSWERS and (left := ends - time.monotonic()) > 0:
+        ends, size = time.monotonic() + self._commit_s, len(batch[0].body or b"")
+        while len(batch) < BATCH_ANSWERS and size < BATCH_BYTES and (left := ends - time.monotonic()) > 0:
             try:
-                batch.append(self._queue.get(timeout=left))
+                answer = self._queue.get(timeout=left)
             except queue.Empty:
                 break
+            batch.append(answer)
+            size += len(answer.body or b"")
         return batch
 
     def _commit(self, batch: list[Answer]) -> None:

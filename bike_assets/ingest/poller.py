@@ -39,7 +39,7 @@ JOIN_S = 0.25
 JITTER = 0.05
 """By how much of its interval a poll may come early or late, so that systems do not march in step."""
 
-FIRST_A_SECOND = 100
+FIRST_A_SECOND = 60
 """So many sources begin in a second where many begin together."""
 
 LATE_POLLS = 1_000

@@ -1,11 +1,12 @@
 """Which partitions are this poller's: Kafka's own group protocol shares them among all pollers of a cluster."""
 
 import logging
+import time
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 import structlog
-from confluent_kafka import OFFSET_END, Consumer, ConsumerGroupState, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from bike_assets.model.errors import AlreadyRunning
@@ -119,18 +120,25 @@ class Group:
         self._consumer.close()
 
 
-def refuse_beside_pollers(bootstrap_servers: str) -> None:
-    """Raise AlreadyRunning where pollers are at work on this Kafka, of whatever home: they would be fenced."""
+def refuse_beside_pollers(bootstrap_servers: str, patience_s: float = SESSION_S + 1) -> None:
+    """Raise AlreadyRunning where pollers are at work on this Kafka, of whatever home: they would be fenced.
+
+    One that was killed is a member until its session is over: so long is waited for the last of them to go.
+    """
     admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    ends = time.monotonic() + patience_s
+    while count := _members(admin):
+        if time.monotonic() >= ends:
+            raise AlreadyRunning(f"{count} pollers are at work on {bootstrap_servers}: end them first.")
+        time.sleep(0.2)
+
+
+def _members(admin: AdminClient) -> int:
     try:
         found = admin.describe_consumer_groups([GROUP], request_timeout=ANSWER_S)[GROUP].result()
     except KafkaException:
-        return  # no such group: nobody ever polled
-    if found.members and found.state not in {ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD}:
-        raise AlreadyRunning(
-            f"{len(found.members)} pollers are at work on {bootstrap_servers}: end them first. "
-            f"One that was killed counts for {SESSION_S:.0f} s more."
-        )
+        return 0  # no such group: nobody ever polled
+    return len(found.members)
 
 
 def _numbers(places: Sequence[TopicPartition]) -> list[int]:

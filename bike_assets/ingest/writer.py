@@ -1,6 +1,7 @@
 """The one writer of a partition: whole answers into Kafka, each in one transaction or not at all."""
 
 import logging
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -54,6 +55,9 @@ _PRODUCER: dict[str, Any] = {
 
 ProfileOf = Callable[[str], Profile]
 
+_RECALLING = threading.Lock()
+"""One partition at a time: what is read takes as much memory as what is remembered, and more threads read no faster."""
+
 
 class PartitionWriter:
     """Holds a partition: its memories, and the transactional producer `poll-<partition>`.
@@ -82,7 +86,8 @@ class PartitionWriter:
         )
         try:
             self._producer.init_transactions(ANSWER_S)
-            self.memories = read_memories(self._servers, self.partition)
+            with _RECALLING:
+                self.memories = read_memories(self._servers, self.partition)
         except KafkaException as err:
             raise BrokerUnavailable(f"Kafka at {self._servers} does not answer: {_words(err)}.") from None
 

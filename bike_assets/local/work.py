@@ -17,6 +17,7 @@ from bike_assets.ingest.once import poll_once as poll_sources
 from bike_assets.ingest.profiles import Profile, profiles
 from bike_assets.ingest.recordings import read_recording
 from bike_assets.ingest.replay import Replay, Replayed
+from bike_assets.ingest.sharing import refuse_beside_pollers
 from bike_assets.ingest.shift import shift, shift_ending_at
 from bike_assets.ingest.writer import PartitionWriter
 from bike_assets.local.parts import kafka, spark_home
@@ -46,6 +47,7 @@ def replay_files(
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
         servers = settings.bootstrap_servers
+        refuse_beside_pollers(servers)
         for file in files:
             task = progress.add_task(file.name, total=None)
 
@@ -86,6 +88,7 @@ def _poll(settings: Settings, system_ids: list[str]) -> list[Poll]:
     sources = load_sources(settings.sources)
     wanted = wanted_sources(settings, sources, system_ids)
     with services.poller_lock(settings), kafka(settings) as partitions:
+        refuse_beside_pollers(settings.bootstrap_servers)
         raw = services.raw_store(settings)
         raw.start()
         try:

@@ -119,7 +119,7 @@ def _come_and_go(made: Shared, *homes: Home) -> None:
     made.said["status"] = second.home.answer("status")
     made.said["poll"] = second.home.bike("poll", system_of(first)).stderr
     with pytest.raises(AlreadyRunning) as refused:
-        refuse_beside_pollers(made.bootstrap)
+        refuse_beside_pollers(made.bootstrap, patience_s=0)
     made.said["refused"] = str(refused.value)
 
     third.process.terminate()
