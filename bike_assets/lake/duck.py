@@ -31,24 +31,45 @@ def connect(lake: Path, tables: Sequence[Table] = TABLES) -> duckdb.DuckDBPyConn
     No file is opened before a question needs it. So a table that is broken fails the questions about it and no
     others, and neither a view nor a question about some days takes longer for the days beside them.
     """
-    con = duckdb.connect()
-    con.load_extension("icu")  # linked in, but not loaded; time zones need it
-    con.execute("SET TimeZone = 'UTC'")
+    con = _opened(tables)
     for table in tables:
-        con.execute(f"CREATE SCHEMA IF NOT EXISTS {table.path[0]}")
         _show(con, lake, table)
     if EVENTS_POLLS in tables and EVENTS_STATION_STATUS in tables:
         _live_station_status(con)
     return con
 
 
-def connect_read_only(lake: Path) -> duckdb.DuckDBPyConnection:
-    """For questions of people: nothing outside the lake's views can be read, and nothing written."""
-    con = connect(lake)
+def connect_read_only(lake: Path, query: str) -> duckdb.DuckDBPyConnection:
+    """For a question of people: nothing outside the lake's views can be read, and nothing written.
+
+    Every table can be described; of those that the question names the files are opened.
+    """
+    con = _opened(TABLES)
+    for table in TABLES:
+        if _is_named(table, query):
+            _show(con, lake, table)
+        else:
+            _broken(con, table, f"Name {table.name} in the question: only what it names is opened.")
+    _live_station_status(con)
     con.execute("SET allowed_directories = [$1]", [str(lake)])
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con
+
+
+def _opened(tables: Sequence[Table]) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.load_extension("icu")  # linked in, but not loaded; time zones need it
+    con.execute("SET TimeZone = 'UTC'")
+    for schema in {table.path[0] for table in tables}:
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    return con
+
+
+def _is_named(table: Table, query: str) -> bool:
+    """Whether the question may be about the table, itself or by the view that is made of it."""
+    made_of_it = ("station_status",) if table is EVENTS_POLLS else ()
+    return any(name in query.lower() for name in (table.path[1], *made_of_it))
 
 
 def _show(con: duckdb.DuckDBPyConnection, lake: Path, table: Table) -> None:
@@ -149,7 +170,7 @@ def ask(lake: Path, query: str) -> Answered:
 
     Raises WrongQuery with what DuckDB says of it, LakeBroken where a table that it is about cannot be read.
     """
-    con = connect_read_only(lake)
+    con = connect_read_only(lake, query)
     if _SHOW_TABLES.fullmatch(query):
         query = _ALL_TABLES
     try:

@@ -4,9 +4,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
+from bike_assets.lake import duck
 from bike_assets.lake.duck import ask, connect
-from bike_assets.lake.tables import ensure_table, table_path
+from bike_assets.lake.tables import ensure_table, open_table, table_path
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import LakeBroken, WrongQuery
 from bike_assets.model.messages import EventKind, Outcome
@@ -151,6 +153,27 @@ def test_the_tables_are_shown_under_their_names(tmp_path: Path, query: str) -> N
     assert answer.columns == ["table", "columns"]
     assert {table.name: len(table.columns) for table in TABLES}.items() <= dict(answer.rows).items()
     assert dict(answer.rows).keys() - {table.name for table in TABLES} == {"live.station_status"}
+
+
+def test_a_table_whose_name_is_put_together_is_refused_and_not_taken_for_empty(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_STATION_STATUS, station_status())
+    assert ask(tmp_path, "FROM query('FROM Events.Station_STATUS')").rows
+    with pytest.raises(WrongQuery, match=r"Name events\.station_status in the question"):
+        ask(tmp_path, "FROM query('FROM events.station' || '_status')")
+
+
+def test_a_question_opens_no_other_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_messages(tmp_path, EVENTS_STATION_STATUS, station_status())
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    opened: list[Table] = []
+
+    def seen(lake: Path, table: Table) -> DeltaTable:
+        opened.append(table)
+        return open_table(lake, table)
+
+    monkeypatch.setattr(duck, "open_table", seen)
+    assert ask(tmp_path, "SELECT count(*) FROM events.polls").rows == [(1,)]
+    assert opened == [EVENTS_POLLS]
 
 
 @pytest.mark.parametrize("query", ["SELECT 1; SELECT 2", "", ";", "-- nothing"])
