@@ -178,7 +178,7 @@ def poll(systems: Annotated[list[str], typer.Argument(help="Their system_ids.")]
 
     Example: `bike poll oslobysykkel`.
     """
-    from bike_assets.local.work import poll_once
+    from bike_assets.local.polling import poll_once
 
     polls = poll_once(settings_of(), systems)
     if as_json:

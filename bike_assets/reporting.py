@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import requests
 import structlog
 
 log = structlog.get_logger()
@@ -78,6 +77,8 @@ class Reporter:
 
     def _send(self, report: _Report) -> bool:
         """Whether it is done with: taken, or refused for good."""
+        import requests  # here: every command loads this module, and hardly one reports
+
         try:
             answer = requests.post(f"{self._url}/{report.path}", json=report.body, timeout=ANSWER_S)
         except requests.RequestException as err:

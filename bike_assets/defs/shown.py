@@ -18,31 +18,41 @@ ROWS = 5
 def shown(
     con: "duckdb.DuckDBPyConnection", lake: Lake, table: Table, days: tuple[date, date] | None
 ) -> dict[str, Any]:
-    """`bytes` of these days, or of the whole table, and a `preview` of the newest rows where there are any.
-
-    All days of a run get the same; what is of one of them is told by `tell_days`.
-    """
+    """`bytes` of these days, or of the whole table, and a `preview` of the newest rows where there are any."""
     from bike_assets.lake.tables import byte_count
+
+    return {"bytes": byte_count(lake.directory, table, days), **_preview(con, table, days)}
+
+
+def tell_days(
+    context: dg.AssetExecutionContext, con: "duckdb.DuckDBPyConnection", lake: Lake, table: Table
+) -> None:
+    """Add to each day of the run its rows and `bytes`, and to the last one the `preview`.
+
+    What is said of all days is written once for each: a year's previews would take longer than to look at its tables.
+    """
+    from bike_assets.lake.tables import bytes_by_day, rows_by_day
+
+    days = days_of(context.run)
+    if days is None:
+        return
+    rows, size = rows_by_day(lake.directory, table), bytes_by_day(lake.directory, table)
+    for day in each_of(days):
+        of_day = {"dagster/partition_row_count": rows.get(day, 0), "bytes": size.get(day, 0)}
+        newest = _preview(con, table, days) if day == days[1] else {}
+        context.add_asset_metadata({**of_day, **newest}, dg.AssetKey(list(table.path)), day.isoformat())
+
+
+def _preview(
+    con: "duckdb.DuckDBPyConnection", table: Table, days: tuple[date, date] | None
+) -> dict[str, dg.TableMetadataValue]:
     from bike_assets.quality.newest import newest_rows
 
     first, last = days or (None, None)
     rows = newest_rows(con, table, first, last, ROWS)
     names = [column.name for column in table.columns]
     records = [dg.TableRecord({name: _plain(value) for name, value in zip(names, row, strict=True)}) for row in rows]
-    preview = {"preview": dg.MetadataValue.table(records, _schema(table))} if records else {}
-    return {"bytes": byte_count(lake.directory, table, days), **preview}
-
-
-def tell_days(context: dg.AssetExecutionContext, lake: Lake, table: Table) -> None:
-    """Add to each day of the run how many rows it has."""
-    from bike_assets.lake.tables import rows_by_day
-
-    days = days_of(context.run)
-    if days is None or not table.partitioned_by:
-        return
-    rows, key = rows_by_day(lake.directory, table), dg.AssetKey(list(table.path))
-    for day in each_of(days):
-        context.add_asset_metadata({"dagster/partition_row_count": rows.get(day, 0)}, key, day.isoformat())
+    return {"preview": dg.MetadataValue.table(records, _schema(table))} if records else {}
 
 
 def lag_s(con: "duckdb.DuckDBPyConnection", table: Table, days: tuple[date, date]) -> dict[str, float]:

@@ -110,9 +110,14 @@ class OpenTables:
 
 def byte_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -> int:
     """How many bytes the table's files have, or those of these days of it, by its Delta log alone."""
+    return _sum_of(bytes_by_day(lake, table), days if table.partitioned_by else None)
+
+
+def bytes_by_day(lake: Path, table: Table) -> dict[date | None, int]:
+    """How many bytes the files of each day have, by the log alone; under None those of a table without days."""
     if not (table_path(lake, table) / "_delta_log").exists():
-        return 0
-    return _sum_of(_by_day(open_table(lake, table), table, "size_bytes"), days if table.partitioned_by else None)
+        return {}
+    return _by_day(open_table(lake, table), table, "size_bytes")
 
 
 def row_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -> int:

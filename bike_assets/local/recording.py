@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from bike_assets import services
 from bike_assets.ingest.recorder import record
 from bike_assets.ingest.recordings import new_recording
-from bike_assets.local.work import wanted_sources
+from bike_assets.local.polling import wanted_sources
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import WrongSettings
 from bike_assets.settings import Settings

@@ -1,7 +1,7 @@
 """What a command does at once and then is done: it starts what it needs and stops it after."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bike_assets import services
 from bike_assets.heartbeats import read_heartbeat
-from bike_assets.ingest.control import ask_to_poll
-from bike_assets.ingest.once import poll_once as poll_sources
 from bike_assets.ingest.profiles import Profile, profiles
 from bike_assets.ingest.recordings import read_recording
 from bike_assets.ingest.replay import Replay, Replayed
@@ -22,10 +20,9 @@ from bike_assets.ingest.shift import shift, shift_ending_at
 from bike_assets.ingest.writer import PartitionWriter
 from bike_assets.local.parts import kafka, spark_home
 from bike_assets.model.errors import NotARecording, ServiceNotReady, WrongSettings
-from bike_assets.model.messages import Poll
 from bike_assets.model.tables import EVENTS_TABLES
 from bike_assets.settings import Settings
-from bike_assets.sources.config import Source, is_zone, load_sources
+from bike_assets.sources.config import is_zone, load_sources
 
 DRAIN_S = 300.0
 _LOOK_S = 0.5
@@ -73,40 +70,6 @@ def replayed_profiles(settings: Settings, timezone: str | None) -> Callable[[str
             raise WrongSettings(f"There is no time zone {timezone}: give an IANA name, as Europe/Oslo.")
         return lambda _: Profile(timezone=timezone)
     return profiles(load_sources(settings.sources) if settings.sources.exists() else [])
-
-
-def poll_once(settings: Settings, system_ids: list[str]) -> list[dict[str, Any]]:
-    """Poll systems by the poller that is up, or by one of our own for one round."""
-    if services.is_poller_up(settings):
-        polls = [poll for system_id in system_ids for poll in ask_to_poll(settings.run, system_id)]
-    else:
-        polls = _poll(settings, system_ids)
-    return [msgspec.to_builtins(poll) for poll in polls]
-
-
-def _poll(settings: Settings, system_ids: list[str]) -> list[Poll]:
-    sources = load_sources(settings.sources)
-    wanted = wanted_sources(settings, sources, system_ids)
-    with services.poller_lock(settings), kafka(settings) as partitions:
-        refuse_beside_pollers(settings.bootstrap_servers)
-        raw = services.raw_store(settings)
-        raw.start()
-        try:
-            profile_of = profiles(sources)
-            servers = settings.bootstrap_servers
-            asking = services.source_askers(wanted, settings)
-            return poll_sources(asking, lambda each: PartitionWriter(servers, each, profile_of), partitions, raw)
-        finally:
-            raw.close()
-
-
-def wanted_sources(settings: Settings, sources: Sequence[Source], system_ids: list[str]) -> list[Source]:
-    """The sources of these systems. Raises WrongSettings naming those that there are."""
-    known = {each for source in sources for each in source.system_ids}
-    for system_id in system_ids:
-        if system_id not in known:
-            raise WrongSettings(f"{system_id} is not in {settings.sources}, which has {', '.join(sorted(known))}.")
-    return [source for source in sources if set(system_ids) & set(source.system_ids)]
 
 
 def drain_now(settings: Settings) -> dict[str, Any]:

@@ -82,10 +82,13 @@ def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
         rows = lake.build(session, table, days)
         if not rows:
             context.log.info("No row: nothing was recorded of %s.", table.name if days is None else days)
-        tell_days(context, lake, table)
+        told = {"dagster/row_count": rows, "is_empty": not rows}
         with lake.duckdb(table) as con:
-            figures = shown(con, lake, table, days if table.partitioned_by else None)
-        return dg.MaterializeResult(metadata={"dagster/row_count": rows, "is_empty": not rows, **figures})
+            if table.partitioned_by:
+                tell_days(context, con, lake, table)
+            else:
+                told |= shown(con, lake, table, None)
+        return dg.MaterializeResult(metadata=told)
 
     return build_table
 
