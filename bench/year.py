@@ -16,6 +16,7 @@ from bench.sessions import session
 from bench.spent import Spent, spent
 from bench.world import DAY, SYSTEMS, write_world
 from bike_assets.lake.duck import ask
+from bike_assets.lake.maintenance import compact
 from bike_assets.lake.rows import read_rows
 from bike_assets.lake.tables import arrow_schema, ensure_table, open_table, table_path
 from bike_assets.model.schema import Table
@@ -48,6 +49,7 @@ def run(days: int = DAYS) -> None:
         events=events,
         build_s=round(year["build_s"], 1),
         build_s_wanted=BUILD_WANTED_S,
+        compaction_s=round(year["compaction_s"], 1),
         **{f"{name.removesuffix('_s')}_after_a_{span}_s": round(found[name], 3)
            for name in growth for span, found in (("week", week), ("year", year))},
         **{f"{name.removesuffix('_s')}_growth": times for name, times in growth.items()},
@@ -59,24 +61,32 @@ def run(days: int = DAYS) -> None:
 
 
 def _measured(spark: SparkSession, template: Path, lake: Path, days: int) -> dict[str, float]:
-    """A lake of so many days and one more: the days built in one run; then the last day again and a query, medians."""
+    """A lake of so many days and one more: the days built in one run; after a night's compaction the last day again
+    and a query, medians."""
     last = DAY + (days - 1) * ONE
     events = write_days(template, lake, DAY, days + 1)
     say(f"year: {days} days, {events:,} events")
     whole = spent(lambda: _build(spark, lake, DAY, last))
+    night = spent(lambda: _compact(lake, DAY, last))
     more = _median([spent(lambda: _build(spark, lake, last + ONE, last + ONE)) for _ in range(REPEATS)])
     # The same week of the year is asked for: what lies beside it must not make it slower.
     asked = QUERY.format(days=f"utc_date BETWEEN DATE '{last - (WEEK - 1) * ONE}' AND DATE '{last}'")
     query = _median([spent(lambda: ask(lake, asked)) for _ in range(REPEATS)])
     query_all = _median([spent(lambda: ask(lake, QUERY.format(days="true"))) for _ in range(REPEATS)])
     stations = ask(lake, "SELECT count(DISTINCT (system_id, station_id)) FROM warehouse.dim_station").rows[0][0]
-    return {"events": events, "stations": stations, "build_s": whole.wall_s,
+    return {"events": events, "stations": stations, "build_s": whole.wall_s, "compaction_s": night.wall_s,
             "one_more_day_s": more, "query_s": query, "query_all_s": query_all}  # fmt: skip
 
 
 def _build(spark: SparkSession, lake: Path, first: date, last: date) -> None:
     for table in WAREHOUSE_TABLES:
         build(spark, lake, table, (first, last))
+
+
+def _compact(lake: Path, first: date, last: date) -> None:
+    """What the first night does: a build in one run leaves some files a day."""
+    for table in WAREHOUSE_TABLES:
+        compact(lake, table, [first + n * ONE for n in range((last - first).days + 1)])
 
 
 def _median(costs: list[Spent]) -> float:

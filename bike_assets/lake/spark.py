@@ -105,13 +105,22 @@ def prepare_environment(home: SparkHome) -> None:
 
 def spark_config(home: SparkHome, app: str) -> dict[str, str]:
     """Every setting of a driver."""
-    return _CONFIG | {
+    on_disk = _on_disk(home) if home.master.startswith("local") else {}
+    return _CONFIG | on_disk | {
         "spark.app.name": app,
         "spark.master": home.master,
         "spark.driver.memory": home.memory,
         "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -XX:+UseSerialGC {_STACK} {_COMPILER} {_LOGGING}",
         "spark.jars": ",".join(map(str, home.jars)),
     }
+
+
+def _on_disk(home: SparkHome) -> dict[str, str]:
+    """Hadoop's way to a local disk starts a `chmod` for each file, six processes for one of Delta's: this one none."""
+    here = [str(jar) for jar in home.jars if jar.name.startswith("hadoop-bare-naked-local-fs-")]
+    # On the class path of the JVM's start: Spark looks at files before it has loaded `spark.jars`.
+    return {"spark.driver.extraClassPath": ":".join(here),
+            "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"}
 
 
 def spark_schema(columns: Sequence[Column]) -> StructType:

@@ -48,7 +48,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     for command in (
         [sys.executable, "-m", "venv", "--without-pip", str(root)],
-        [*uv, "--require-hashes", "--compile-bytecode", "-r", str(DOCKER / "requirements.lock")],
+        [*uv, "--require-hashes", "-r", str(DOCKER / "requirements.lock")],
         [*uv, "--no-deps", "--no-build-isolation", "-e", str(CHECKOUT)],
     ):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -170,6 +170,8 @@ def test_run_broker_becomes_the_broker_and_sigterm_stops_it_cleanly(
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.DEVNULL)
     try:
         wait_for_broker(f"{HOST}:{ports[0]}", timeout_s=60)
+        # It answers before it has started, and what ends a broker cleanly passes over one that has not.
+        ensure_topics(f"{HOST}:{ports[0]}", 1)
         assert b"kafka.Kafka" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         process.terminate()
         assert process.wait(30) == 128 + signal.SIGTERM  # Java's word for a clean end by this signal
