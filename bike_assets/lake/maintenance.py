@@ -74,6 +74,8 @@ def compact(lake: Path, table: Table, days: Collection[date]) -> Maintained:
     asked = sorted((day for day in before if day is None or day in days), key=str)
     scattered = [day for day in asked if _is_scattered(before[day])]
     done = tuple(day for day in scattered if _committed(lake, table, partial(_order, table, day)))
+    if done:
+        checkpoint(open_table(lake, table), table)
     after = _files_by_day(lake, table)
     left = tuple(day for day in scattered if day not in done)
     return Maintained(_size_of(before, asked), _size_of(after, asked), done, left)

@@ -115,6 +115,7 @@ def replace_rows(delta: DeltaTable, table: Table, rows: pa.Table, days: Days | N
     where = f"{day} >= DATE '{days[0]}' AND {day} <= DATE '{days[1]}'" if day and days else None
     # Two that replace a whole table are no conflict to deltalake, which would keep the rows of both.
     _replace(delta, table, rows, where, None if where else CommitProperties(max_commit_retries=0))
+    checkpoint(delta, table)
 
 
 def replace_spans(delta: DeltaTable, table: Table, rows: pa.Table, instant: str, spans: Sequence[Span]) -> None:

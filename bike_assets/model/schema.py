@@ -46,10 +46,14 @@ class Table:
 
     @property
     def properties(self) -> dict[str, str]:
-        """Delta's table features, fixed: readers without deletion vectors, a log that stays short."""
+        """Delta's table features, fixed: readers without deletion vectors, a log that stays short.
+
+        Who opens a table reads all commits since the last checkpoint. A stream commits each few seconds, the warehouse
+        some times a day.
+        """
         return {
             "delta.enableDeletionVectors": "false",
-            "delta.checkpointInterval": "100",
+            "delta.checkpointInterval": "10" if self.path[0] == "warehouse" else "100",
             "delta.logRetentionDuration": f"interval {self.log_retention_days} days",
         }
 

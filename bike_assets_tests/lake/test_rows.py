@@ -13,7 +13,7 @@ from bike_assets.lake.tables import OpenTables, arrow_schema, ensure_table, open
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS
-from bike_assets.model.warehouse import DIM_SYSTEM, STATION_QUALITY
+from bike_assets.model.warehouse import DIM_DATE, DIM_SYSTEM, STATION_QUALITY
 from bike_assets_tests.lake.rows import write, write_messages
 from bike_assets_tests.model.builders import NOON, poll
 
@@ -121,6 +121,15 @@ def test_what_an_application_wrote_already_is_not_written_again(tmp_path: Path) 
         append_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS, polls(version), APPLICATION, version)
     append_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS, polls(7), "another", 0)
     assert minutes_of(read_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS)) == [0, 1, 7]
+
+
+def test_a_day_written_again_and_again_leaves_few_commits_to_be_read(tmp_path: Path) -> None:
+    ensure_table(tmp_path, DIM_DATE)
+    delta = open_table(tmp_path, DIM_DATE)
+    for _ in range(25):
+        replace_rows(delta, DIM_DATE, arrow_schema(DIM_DATE).empty_table(), None)
+    log = table_path(tmp_path, DIM_DATE) / "_delta_log"
+    assert [int(file.name.partition(".")[0]) for file in sorted(log.glob("*.checkpoint.parquet"))] == [9, 19]
 
 
 def test_a_checkpoint_is_made_in_time_and_remembers_what_was_written(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_events_are_partitioned_by_their_utc_date_and_say_of_what() -> None:
 def test_every_table_is_without_deletion_vectors_and_keeps_a_short_log() -> None:
     for table in TABLES:
         assert table.properties["delta.enableDeletionVectors"] == "false"
-        assert table.properties["delta.checkpointInterval"] == "100"
+        assert table.properties["delta.checkpointInterval"] == ("10" if table.path[0] == "warehouse" else "100")
     assert EVENTS_POLLS.properties["delta.logRetentionDuration"] == "interval 7 days"
     assert LIVE_SYSTEM_MINUTE.properties["delta.logRetentionDuration"] == "interval 1 days"
 
