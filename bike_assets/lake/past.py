@@ -7,7 +7,7 @@ stations these are, and all before them what they said last.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 import msgspec
@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.messages import GOOD, StationInformation, StationState, SystemInformation, SystemState
+from bike_assets.model.past import Past
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
     EVENTS_POLLS,
@@ -36,26 +37,19 @@ Cuts = Mapping[str, datetime]
 """For each system the instant before which its history is looked at."""
 
 
-class Past(NamedTuple):
-    """What the compacted topics held: the state of each station and system, and what they are.
-
-    Which vehicle types are electric, and whether the feed is one with all contracts, stands in no table; a system's
-    state is told without them.
-    """
-
-    states: list[StationState | SystemState]
-    stations: list[StationInformation]
-    systems: list[SystemInformation]
-
-
 def past(con: duckdb.DuckDBPyConnection, cuts: Cuts) -> Past:
-    """What was remembered of these systems just before their cuts. A system without a poll before has no state."""
+    """What was remembered of these systems just before their cuts.
+
+    Which vehicle types are electric, and whether the feed is one with all contracts, stands in no table: a system's
+    state is given without them.
+    """
     cut = pa.table({"system_id": list(cuts), "at": pa.array(cuts.values(), pa.timestamp("us", "UTC"))})
     con.register("cuts", cut)
     try:
         con.execute(_POLLS_BEFORE)
         return Past(
-            [*_messages(con, SystemState, _SYSTEMS), *_messages(con, StationState, _STATIONS)],
+            _messages(con, SystemState, _SYSTEMS),
+            _messages(con, StationState, _STATIONS),
             _messages(con, StationInformation, _last_before(EVENTS_STATION_INFORMATION, StationInformation)),
             _messages(con, SystemInformation, _last_before(EVENTS_SYSTEM_INFORMATION, SystemInformation)),
         )

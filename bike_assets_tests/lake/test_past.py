@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from bike_assets.ingest.memory import Memories, SystemMemory, recall
+from bike_assets.ingest.memory import Memories, SystemMemory
 from bike_assets.ingest.recordings import read_recording
 from bike_assets.ingest.replay import newer
+from bike_assets.ingest.rewind import recalled
 from bike_assets.lake.duck import connect
 from bike_assets.lake.past import TABLES, past
 from bike_assets.model.answers import Answer
@@ -55,7 +56,7 @@ def assert_read_back(lake: Path, given: list[Answer], cuts: list[datetime]) -> N
         for at in cuts:
             before = StandInKafka()
             replay(before, [answer for answer in taken if answer.fetched_at < at])
-            found = recall(*past(con, dict.fromkeys(systems, at)))
+            found = recalled(past(con, dict.fromkeys(systems, at)))
             assert first_difference(remembered(found), remembered(of_kafka(before))) is None, at
 
 
