@@ -226,7 +226,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, where: str) -> Iterator[None]:
             step(*given)
         raise Killed
 
-    with monkeypatch.context() as patched, pytest.raises(Killed):
+    with monkeypatch.context() as patched:
         patched.setattr(target, name, until_there)
         yield
 
@@ -240,7 +240,7 @@ def test_killed_anywhere_and_done_again_it_ends_in_the_same(
 ) -> None:
     world.replay(BROKEN)
     for each in kills:
-        with killed_at(monkeypatch, each):
+        with killed_at(monkeypatch, each), pytest.raises(Killed):
             world.take_back(since(MENDED, AT))
         with pytest.raises(HalfReplaced), poller_lock(world.settings):
             pass
@@ -305,7 +305,7 @@ def test_it_is_refused_where_what_follows_is_not_given(world: World) -> None:
 def test_it_is_refused_where_a_feed_would_be_lost(world: World) -> None:
     world.replay(BROKEN)
     later = answers([GBFS.poll(after(minutes=9), TOWN)])
-    with pytest.raises(NotReplaced, match="polls of made_gbfs's station_information since .*, of which these answers"):
+    with pytest.raises(NotReplaced, match=r"polls of made_gbfs's station_information since .*, of which these answers"):
         world.take_back([*(each for each in since(MENDED, AT) if each.feed.endswith("status")), *later])
 
 
