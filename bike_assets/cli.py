@@ -17,7 +17,7 @@ from bike_assets.cli_sources import sources_app
 from bike_assets.model.errors import BikeAssetsError, SomethingMissing, WrongSettings
 from bike_assets.model.messages import GOOD
 from bike_assets.settings import Settings
-from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, settings_of
+from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, safe_text, settings_of
 
 if TYPE_CHECKING:
     from bike_assets.local.report import Report
@@ -118,7 +118,7 @@ def status(
     service: Annotated[list[str] | None, typer.Argument(help="Services that must have a fresh heartbeat.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What runs, how fresh it is, and how far behind the stream is.
+    """What runs, how fresh it is, how far behind the stream is, and what was refused in the last 24 hours.
 
     Exit status 1 where one of the services named has no fresh heartbeat. Examples: `bike status`,
     `bike status poller stream`.
@@ -139,6 +139,11 @@ def status(
     out.print(table)
     for each in found["incidents"]:
         out.print(f"[red]{each['severity']}[/] since {each['since']}: {escape(each['says'])}")
+    for each in found["rejections"]:
+        rows = "Refused rows are not known" if each["rows"] is None else (
+            f"Refused in 24 h, {safe_text(each['system_id'])}: {each['rows']}"
+        )
+        out.print(f"[yellow]{escape(rows)}[/] {escape(safe_text(each['reason']))}", highlight=False, soft_wrap=True)
     out.print(found["summary"])
 
 

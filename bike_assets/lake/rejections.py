@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from bike_assets.lake.duck import broken_table, connect
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_REJECTIONS
 
 TABLES = (EVENTS_REJECTIONS, EVENTS_POLLS)
 """What is looked at."""
+
+MOST = 50
+"""So many pairs of a system and a reason are counted in a metadata or a status: a broken feed has a few."""
 
 # Without what is of one row or message only: an id, a place.
 _REASON = """
@@ -33,6 +38,20 @@ def by_reason(
                max(fetched_at) AS last_at, arg_max(coalesce(payload, ''), fetched_at) AS example
         FROM {EVENTS_REJECTIONS.name} WHERE {where}
         GROUP BY ALL ORDER BY rows DESC, system_id, feed, reason""", given)  # fmt: skip
+
+
+def counted(lake: Path, since: datetime, until: datetime | None = None) -> dict[str, dict[str, int]]:
+    """Refused rows by system and reason, the MOST frequent pairs of both. Raises LakeBroken."""
+    found: dict[str, dict[str, int]] = {}
+    with connect(lake, (EVENTS_REJECTIONS,)) as con:
+        try:
+            groups = by_reason(con, since=since, until=until)
+        except duckdb.Error as err:
+            raise broken_table(lake, err) or err from None
+    for each in groups[:MOST]:
+        reasons = found.setdefault(each["system_id"], {})
+        reasons[each["reason"]] = reasons.get(each["reason"], 0) + each["rows"]
+    return found
 
 
 def newest(

@@ -44,11 +44,14 @@ def show_rejections(
 def restore(settings: Settings, system_id: str, feed: str | None, since: str, console: Console) -> dict[str, Any]:
     """Replay what `raw/` keeps of a system, from the first poll on of which something was refused since then.
 
-    All its feeds are replayed, for one tells how to read another; `feed` says whose refusals are looked for. Raises
-    SomethingMissing where nothing was refused, NotReplaced where `raw/` does not hold all polls since, and what
-    `replace` raises.
+    All its feeds are replayed, for one tells how to read another; `feed` says whose refusals are looked for.
+
+    Raises SomethingMissing where nothing was refused or nothing is kept, NotReplaced where `raw/` does not hold all
+    polls since, and what `replace` raises.
     """
     at = instant_of(since)
+    if not kept_files(settings.raw, at):
+        raise SomethingMissing(f"There is no answer in {settings.raw} since {_said(at)}: the poller keeps them there.")
 
     def choose(con: duckdb.DuckDBPyConnection) -> Answers:
         first = rejections.first_rejected(con, system_id, feed, at)

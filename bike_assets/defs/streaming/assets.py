@@ -9,8 +9,8 @@ from bike_assets.defs.columns import table_spec
 from bike_assets.defs.partitions import DAYS, days_of
 from bike_assets.defs.pools import DRAIN
 from bike_assets.defs.resources import Bike, Lake
-from bike_assets.defs.shown import lag_s, shown, tell_days
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
+from bike_assets.defs.shown import by_reason, lag_s, shown, tell_days
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_REJECTIONS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
 
 GROUP = "streaming"
 _TABLES = {dg.AssetKey(list(table.path)): table for table in EVENTS_TABLES + LIVE_TABLES}
@@ -52,6 +52,8 @@ def _drained(context: dg.AssetExecutionContext, bike: Bike, lake: Lake) -> Itera
             rows = con.table(table.name).count("*").fetchall()[0][0]
             tell_days(context, lake, table)
             figures = {**shown(con, lake, table, days), **lag_s(con, table, days)}
+            if table is EVENTS_REJECTIONS:
+                figures |= by_reason(con, days)
             yield dg.MaterializeResult(
                 asset_key=key,
                 metadata={"dagster/row_count": rows, "drained_by": done["by"], "drain_s": done["seconds"], **figures},
