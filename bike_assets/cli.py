@@ -12,11 +12,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from bike_assets.cli_rejections import print_replaced, rejections_app
 from bike_assets.cli_sources import sources_app
-from bike_assets.model.errors import BikeAssetsError, SomethingMissing
+from bike_assets.model.errors import BikeAssetsError, SomethingMissing, WrongSettings
 from bike_assets.model.messages import GOOD
 from bike_assets.settings import Settings
-from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, settings_of
+from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, safe_text, settings_of
 
 if TYPE_CHECKING:
     from bike_assets.local.report import Report
@@ -32,6 +33,7 @@ app = typer.Typer(
 services_app = typer.Typer(help="One service in the foreground, until Ctrl-C.", no_args_is_help=True)
 app.add_typer(services_app, name="run")
 app.add_typer(sources_app, name="sources")
+app.add_typer(rejections_app, name="rejections")
 
 _ANY_WIDTH = 100_000
 
@@ -116,7 +118,7 @@ def status(
     service: Annotated[list[str] | None, typer.Argument(help="Services that must have a fresh heartbeat.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What runs, how fresh it is, and how far behind the stream is.
+    """What runs, how fresh it is, how far behind the stream is, and what was refused in the last 24 hours.
 
     Exit status 1 where one of the services named has no fresh heartbeat. Examples: `bike status`,
     `bike status poller stream`.
@@ -137,6 +139,11 @@ def status(
     out.print(table)
     for each in found["incidents"]:
         out.print(f"[red]{each['severity']}[/] since {each['since']}: {escape(each['says'])}")
+    for each in found["rejections"]:
+        rows = "Refused rows are not known" if each["rows"] is None else (
+            f"Refused in 24 h, {safe_text(each['system_id'])}: {each['rows']}"
+        )
+        out.print(f"[yellow]{escape(rows)}[/] {escape(safe_text(each['reason']))}", highlight=False, soft_wrap=True)
     out.print(found["summary"])
 
 
@@ -220,12 +227,24 @@ def replay(
     recording: Annotated[list[Path], typer.Argument(help="Files of answers: .jsonl, .xz, .gz or .zst.")],
     timezone: Annotated[str | None, typer.Option(help="The systems' IANA time zone.")] = None,
     shift_to_now: Annotated[bool, typer.Option(help="Move all times so that it ends now.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of what is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Feed recordings through the same path as a poll, with their own times; twice adds nothing.
 
-    Refused while a poller is up. Example: `bike replay monday.jsonl.xz --timezone Europe/Oslo`.
+    With `--replace` they take the place of what topics and tables hold of their systems since their first answers, as
+    after a parser was mended; they must go on to the end of it. Refused while a poller is up, with `--replace` while a
+    stream is, too.
+
+    Examples: `bike replay monday.jsonl.xz --timezone Europe/Oslo`, `bike replay --replace monday.jsonl.xz`.
     """
+    if replace and shift_to_now:
+        raise WrongSettings("What is replaced keeps its times: give --replace or --shift-to-now, not both.")
+    if replace:
+        from bike_assets.local.replacing import replace_files
+
+        print_replaced(replace_files(settings_of(), recording, timezone, console=err), as_json=as_json)
+        return
     from bike_assets.local.work import replay_files
 
     done = replay_files(settings_of(), recording, timezone, shift_to_now=shift_to_now, console=err)

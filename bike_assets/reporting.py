@@ -106,8 +106,13 @@ class Reported:
     service can tell, `is_seeing`: while it sees nothing, silence does not mean that an asset is up to date.
     """
 
-    def __init__(self, beat: Callable[[Mapping[str, Any]], None], reporter: Reporter, unit: str) -> None:
+    def __init__(
+        self, beat: Callable[[Mapping[str, Any]], None], reporter: Reporter, unit: str,
+        more: Callable[[Sequence[str]], Mapping[str, Any]] = lambda key: {},
+    ) -> None:
+        """`more` gives what is told of an asset beside how far it is."""
         self._beat = beat
+        self._more = more
         self._reporter = reporter
         self._unit = unit
         self._told: dict[str, int] = {}
@@ -125,7 +130,7 @@ class Reported:
                 continue
             self._told_at[key] = now
             self._told[key] = each.total
-            metadata = {self._unit: each.by, f"{self._unit}_since_start": each.total}
+            metadata = {self._unit: each.by, f"{self._unit}_since_start": each.total, **self._more(each.key)}
             # The tables of events are materialised a day at a time, when the day closes.
             tell = self._reporter.observed if each.key[0] == "events" else self._reporter.materialized
             tell(each.key, metadata, f"{each.by} {self._unit} since the last report")

@@ -3,10 +3,10 @@
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from bike_assets.allocator import give_back_early
 from bike_assets.files import write_whole
 from bike_assets.heartbeats import end_heartbeat, heartbeat
 from bike_assets.locks import held, is_held
-from bike_assets.model.errors import BrokerUnavailable
+from bike_assets.model.errors import BrokerUnavailable, HalfReplaced, LakeBroken
+from bike_assets.model.tables import EVENTS_REJECTIONS
 from bike_assets.reporting import Reported, Reporter
 from bike_assets.settings import Settings
 
@@ -120,7 +121,34 @@ def raw_store(settings: Settings) -> "RawStore":
 
 def poller_lock(settings: Settings) -> AbstractContextManager[None]:
     """Held by whoever writes the topics: a poller, a replay, a poll by hand."""
+    return _refused_half_replaced(settings, _writers(settings))
+
+
+def _writers(settings: Settings) -> AbstractContextManager[None]:
     return held(settings.run / "poller.lock", "A poller or a replay is at work in this home: end it first")
+
+
+@contextmanager
+def _refused_half_replaced(settings: Settings, lock: AbstractContextManager[None]) -> Iterator[None]:
+    with lock:
+        refuse_half_replaced(settings)
+        yield
+
+
+@contextmanager
+def history_lock(settings: Settings) -> Iterator[None]:
+    """Held by who replaces what the topics and tables hold, and finishes what was broken off of it."""
+    with _writers(settings), _streams(settings):
+        yield
+
+
+def refuse_half_replaced(settings: Settings) -> None:
+    """Raise HalfReplaced where a replacement was broken off between the topics and the tables."""
+    if settings.replacement.exists():
+        raise HalfReplaced(
+            "A replay with --replace was broken off in this home, and topics and tables do not agree: "
+            "do it again, or any other `bike replay --replace`, before anything else is written."
+        )
 
 
 def is_poller_up(settings: Settings) -> bool:
@@ -129,6 +157,10 @@ def is_poller_up(settings: Settings) -> bool:
 
 def stream_lock(settings: Settings) -> AbstractContextManager[None]:
     """Held by whoever works on the stream's checkpoints."""
+    return _refused_half_replaced(settings, _streams(settings))
+
+
+def _streams(settings: Settings) -> AbstractContextManager[None]:
     return held(settings.run / "stream.lock", "A stream or a drain is at work in this home: wait, or end it")
 
 
@@ -146,8 +178,9 @@ def run_stream(settings: Settings, spark: "SparkHome") -> None:
 
     stop = until_told_to_stop()
     reporter = Reporter(settings.dagster_ui)
-    reported = Reported(heartbeat(settings.run, STREAM), reporter, "rows")
-    days = ClosingDays(settings.lake, settings.run / "closed_days.json", day_report(reporter))
+    beat_heart = heartbeat(settings.run, STREAM)
+    reported = Reported(beat_heart, reporter, "rows", lambda key: refused_lately(settings.lake, key))
+    days = ClosingDays(settings.lake, settings.closed_days, day_report(reporter, settings.lake))
 
     behind = Behind(lambda: end_offsets(settings.bootstrap_servers), datetime.now(UTC))
     behind.start()
@@ -164,12 +197,31 @@ def run_stream(settings: Settings, spark: "SparkHome") -> None:
     end_heartbeat(settings.run, STREAM)
 
 
-def day_report(reporter: Reporter) -> "Report":
+def refused_lately(lake: Path, key: Sequence[str]) -> Mapping[str, Any]:
+    """What is told of the rejections beside how many they are: the last day's, by system and reason."""
+    if tuple(key) != EVENTS_REJECTIONS.path:
+        return {}
+    return _by_reason(lake, datetime.now(UTC) - timedelta(days=1), None)
+
+
+def _by_reason(lake: Path, since: datetime, until: datetime | None) -> Mapping[str, Any]:
+    from bike_assets.lake.rejections import counted
+
+    try:
+        return {"by_reason": counted(lake, since, until)}
+    except LakeBroken as err:
+        return {"by_reason": str(err)}  # told where it is looked for; the stream itself fails by its own reasons
+
+
+def day_report(reporter: Reporter, lake: Path) -> "Report":
     """How a closed day is told to Dagster: as a partition of its table."""
 
     def report(each: "Closed", heard: Callable[[], None]) -> None:
         said = f"{each.rows} rows of {each.day}"
-        metadata = {"dagster/partition_row_count": each.rows}
+        metadata: dict[str, Any] = {"dagster/partition_row_count": each.rows}
+        if each.table is EVENTS_REJECTIONS:
+            begin = datetime.combine(each.day, time(), UTC)
+            metadata |= _by_reason(lake, begin, begin + timedelta(days=1))
         reporter.materialized(each.table.path, metadata, said, each.day.isoformat(), heard)
 
     return report

@@ -136,6 +136,16 @@ class Settings(BaseSettings):
         return self.run / "incidents"
 
     @property
+    def closed_days(self) -> Path:
+        """Which days of the stream's tables Dagster was told of."""
+        return self.run / "closed_days.json"
+
+    @property
+    def replacement(self) -> Path:
+        """What is being taken out of topics and tables; there only while that is under way, or was broken off."""
+        return self.run / "replacement.json"
+
+    @property
     def spark_token(self) -> Path:
         """The file with which a run shows the resident Spark driver that it may ask."""
         return self.run / "spark.token"

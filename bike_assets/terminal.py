@@ -28,6 +28,11 @@ def settings_of(**given: Any) -> Settings:
     return settings
 
 
+def safe_text(text: str) -> str:
+    """A text of others without what would command the terminal: what cannot be printed is shown as its escape."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def print_json(value: Any) -> None:
     """One line of JSON for a program."""
     sys.stdout.write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")

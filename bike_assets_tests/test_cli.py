@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from bike_assets.cli import app, main
 from bike_assets.lake.tables import ensure_table, table_path
 from bike_assets.local.up import _programs
 from bike_assets.model.errors import AlreadyRunning, BikeAssetsError, Fenced
-from bike_assets.model.tables import EVENTS_POLLS, TABLES
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_REJECTIONS, TABLES
 from bike_assets.settings import Settings, load_settings
 from bike_assets_tests.lake.rows import write_messages
-from bike_assets_tests.model.builders import poll
+from bike_assets_tests.model.builders import poll, rejection
 
 CANARY = "canary-0123456789"
 COMMAND = typer.main.get_command(app)
@@ -175,6 +176,46 @@ def test_doctor_that_finds_something_says_so_by_its_status(bike: Bike) -> None:
 def test_sql_answers_from_a_home_where_nothing_ever_ran(bike: Bike) -> None:
     for_each = (f"(FROM {table.name} SELECT count(*) AS rows)" for table in TABLES)
     assert bike.json("sql", " UNION ALL ".join(for_each)) == [{"rows": 0}] * len(TABLES)
+
+
+ESCAPE = "\x1b[2J\u202e[bold]"
+"""Clears a terminal, turns what follows round, and is markup."""
+
+
+def test_what_was_refused_commands_no_terminal(bike: Bike) -> None:
+    lake = Path(bike.environment["BIKE_HOME"]) / "lake"
+    write_messages(lake, EVENTS_POLLS, poll(rows_in=3, rows_rejected=1))
+    write_messages(lake, EVENTS_REJECTIONS, rejection(reason=f"bad {ESCAPE}", payload=f"{ESCAPE}\n{{}}"))
+    for words in (("list",), ("show", "oslo")):
+        done = bike("rejections", *words)
+        assert done.returncode == 0, done.stderr
+        assert "\x1b" not in done.stdout
+        assert "\u202e" not in done.stdout
+        assert r"bad \x1b[2J\u202e[bold]" in done.stdout
+    assert "(ok, 1 of 3 rows refused), row 0" in bike("rejections", "show", "oslo").stdout
+    assert bike.json("rejections", "show", "oslo")[0]["payload"] == f"{ESCAPE}\n{{}}"
+    (group,) = bike.json("rejections", "list", "--since", "2026-06-01")
+    assert (group["system_id"], group["rows"], group["first_at"]) == ("oslo", 1, "2026-06-01T12:00:00Z")
+    assert bike.json("rejections", "list", "--since", "2026-06-02") == []
+
+
+def test_status_tells_what_was_refused_lately(bike: Bike) -> None:
+    lake = Path(bike.environment["BIKE_HOME"]) / "lake"
+    write_messages(lake, EVENTS_REJECTIONS, rejection(fetched_at=datetime.now(UTC), reason="no JSON"))
+    assert "Refused in 24 h, oslo: 1 no JSON" in bike("status").stdout
+
+
+def test_what_cannot_be_restored_is_said_before_anything_is_started(bike: Bike) -> None:
+    said = bike.error("rejections", "restore", "oslo", "--from", "2026-06-01")
+    assert said.startswith("error: There is no answer in ")
+    assert bike.error("rejections", "restore", "oslo", "--from", "noon").startswith("error: noon is no time")
+    assert not (bike.directory / "home").exists()
+
+
+def test_what_is_replaced_keeps_its_times(bike: Bike) -> None:
+    (bike.directory / "monday.jsonl").write_text("")
+    said = bike.error("replay", "monday.jsonl", "--replace", "--shift-to-now")
+    assert said == "error: What is replaced keeps its times: give --replace or --shift-to-now, not both.\n"
 
 
 def test_sql_gives_each_row_as_an_object(bike: Bike) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -183,6 +183,16 @@ def test_every_heartbeat_beats_and_only_some_report(
         {"rows": 2, "rows_since_start": 2},
         {"rows": 7, "rows_since_start": 9},
     ]
+
+
+def test_more_can_be_told_of_an_asset(port: int, webserver: Webserver) -> None:
+    def more(key: Sequence[str]) -> dict[str, object]:
+        return {"by_reason": {"no JSON": 1}} if key[-1] == "rejections" else {}
+
+    beat = Reported(lambda _: None, Reporter(f"http://127.0.0.1:{port}"), "rows", more)
+    beat({"rows": {"events/polls": 1, "events/rejections": 1}})
+    wait_until(lambda: len(webserver.taken) == 2)
+    assert [report["metadata"].get("by_reason") for _, report in webserver.taken] == [None, {"no JSON": 1}]
 
 
 def test_events_are_observed_as_they_grow_and_all_else_is_materialised(port: int, webserver: Webserver) -> None:

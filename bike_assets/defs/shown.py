@@ -1,6 +1,6 @@
 """What a materialisation shows of a table: its size, and its newest rows."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -61,6 +61,18 @@ def lag_s(con: "duckdb.DuckDBPyConnection", table: Table, days: tuple[date, date
 
     newest = newest_instant(con, table, *days)
     return {"lag_s": round((datetime.now(UTC) - newest).total_seconds(), 1)} if newest else {}
+
+
+def by_reason(con: "duckdb.DuckDBPyConnection", days: tuple[date, date]) -> dict[str, Any]:
+    """How many rows these days refused, by system, feed and reason; nothing where none was."""
+    from bike_assets.lake.rejections import MOST
+    from bike_assets.lake.rejections import by_reason as counted
+
+    first, last = (datetime.combine(day, time(), UTC) for day in days)
+    groups = counted(con, since=first, until=last + timedelta(days=1))[:MOST]
+    names = ("system_id", "feed", "reason", "rows")
+    records = [dg.TableRecord({name: each[name] for name in names}) for each in groups]
+    return {"by_reason": dg.MetadataValue.table(records)} if records else {}
 
 
 def _plain(value: Any) -> str | int | float | bool | None:

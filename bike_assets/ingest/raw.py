@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 import zstandard
 
-from bike_assets.ingest.recordings import encode_line
+from bike_assets.ingest.recordings import encode_line, read_recording
 from bike_assets.model.answers import Answer
 
 log = structlog.get_logger()
@@ -101,6 +101,21 @@ def _by_hour(answers: list[Answer]) -> dict[datetime, list[Answer]]:
     for answer in answers:
         hours.setdefault(answer.fetched_at.replace(minute=0, second=0, microsecond=0), []).append(answer)
     return hours
+
+
+def kept_files(root: Path, since: datetime | None = None) -> list[Path]:
+    """The files of the hour of `since` and of those after it, in the order of time; all without it.
+
+    Their names tell at what time of a day the process began that wrote them, but not of which day: the files of an
+    hour are put in the order of their first answers. One in which nothing came to be kept is left out.
+    """
+    first = "" if since is None else f"{since.astimezone(UTC):%Y-%m-%d/%H}"
+    by_first: list[tuple[str, datetime, Path]] = []
+    for file in root.glob("*/*.jsonl.zst"):
+        hour = f"{file.parent.name}/{file.name[:2]}"
+        if hour >= first and (answer := next(read_recording(file), None)) is not None:
+            by_first.append((hour, answer.fetched_at, file))
+    return [file for _, _, file in sorted(by_first)]
 
 
 def prune(root: Path, now: datetime, keep_days: int, keep_bytes: int) -> list[Path]:

@@ -99,13 +99,17 @@ class PartitionWriter:
         over, KafkaRefuses for what Kafka will never take.
         """
         atoms = [self._take(answer) for answer in answers]
+        self.commit(record for atom in atoms for record in atom.records)
+        return [atom.poll for atom in atoms]
+
+    def commit(self, records: Iterable[Record]) -> None:
+        """Commit records in one transaction. The memories are as they were. Raises as `write`."""
         began = time.monotonic()
         try:
-            self._commit(record for atom in atoms for record in atom.records)
+            self._commit(records)
         except KafkaException as err:
             self.close()
             raise self._named(err, time.monotonic() - began) from None
-        return [atom.poll for atom in atoms]
 
     def close(self) -> None:
         """Let go of the producer; what it had not committed is aborted by whoever opens next."""

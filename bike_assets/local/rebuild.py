@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from bike_assets import services
+from bike_assets.ingest.raw import kept_files
 from bike_assets.local.work import drain_now, replay_files
 from bike_assets.model.errors import SomethingMissing
 from bike_assets.settings import Settings
@@ -28,7 +29,7 @@ def rebuild_from_raw(settings: Settings, console: Console) -> dict[str, Any]:
     What the topics have already is not newer, and is skipped. Raises AlreadyRunning while a poller or a replay is
     at work, SomethingMissing where no answer is kept.
     """
-    files = sorted(settings.raw.rglob("*.jsonl.zst"))  # by date and hour: in the order of time
+    files = kept_files(settings.raw)
     if not files:
         raise SomethingMissing(f"There is no answer in {settings.raw}: the poller keeps them there as it polls.")
     replayed = replay_files(settings, files, None, shift_to_now=False, console=console)

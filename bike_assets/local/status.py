@@ -1,18 +1,21 @@
 """What runs in this home, as its heartbeats and its supervisor say."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bike_assets import services
 from bike_assets.alerts.incidents import read_book
 from bike_assets.heartbeats import FRESH_S, Heartbeat, read_heartbeat
+from bike_assets.lake.rejections import counted
 from bike_assets.local.supervision import Supervision
-from bike_assets.model.errors import ServiceNotReady
+from bike_assets.model.errors import LakeBroken, ServiceNotReady
 from bike_assets.settings import Settings
 
 SHOWN = 5
 """So many failing feeds are named."""
+
+REJECTIONS_OF = timedelta(hours=24)
 
 BEATING = (services.POLLER, services.STREAM, services.PAGE)
 
@@ -28,7 +31,7 @@ def status(settings: Settings) -> dict[str, Any]:
         else "Nothing supervised runs here; `bike up` starts everything."
     )
     return {"home": str(settings.home), "is_up": states is not None, "services": found,
-            "incidents": _incidents(settings), "summary": summary}
+            "incidents": _incidents(settings), "rejections": _rejections(settings), "summary": summary}
 
 
 def _incidents(settings: Settings) -> list[dict[str, str]]:
@@ -38,6 +41,18 @@ def _incidents(settings: Settings) -> list[dict[str, str]]:
         {"since": each.since.isoformat(timespec="seconds"), "severity": each.severity, "says": each.says}
         for each in sorted(found, key=lambda each: each.since, reverse=True)
     ]
+
+
+def _rejections(settings: Settings) -> list[dict[str, Any]]:
+    """What was refused in the last REJECTIONS_OF, by system and reason; where it cannot be read, the reason of that."""
+    try:
+        found = counted(settings.lake, datetime.now(UTC) - REJECTIONS_OF)
+    except LakeBroken as err:
+        return [{"system_id": None, "reason": str(err), "rows": None}]
+    return [
+        {"system_id": system_id, "reason": reason, "rows": rows}
+        for system_id, reasons in found.items() for reason, rows in reasons.items()
+    ]  # fmt: skip
 
 
 def refuse_silent(settings: Settings, names: list[str]) -> None:

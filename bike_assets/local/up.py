@@ -42,6 +42,7 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
     with held(settings.run / "up.lock", "`bike up` runs in this home already: see `bike status`"):
         reap(settings.home)
         end_heartbeats(settings.run)
+        services.refuse_half_replaced(settings)
         refuse_busy_ports(settings, is_demo=is_demo)
         refuse_wrong_sources(settings)
         parts.jars(settings)

@@ -1,7 +1,7 @@
 """What a command does at once and then is done: it starts what it needs and stops it after."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from bike_assets.ingest.sharing import refuse_beside_pollers
 from bike_assets.ingest.shift import shift, shift_ending_at
 from bike_assets.ingest.writer import PartitionWriter
 from bike_assets.local.parts import kafka, spark_home
+from bike_assets.model.answers import Answer
 from bike_assets.model.errors import NotARecording, ServiceNotReady, WrongSettings
 from bike_assets.model.tables import EVENTS_TABLES
 from bike_assets.settings import Settings
@@ -32,32 +33,41 @@ def replay_files(
     settings: Settings, files: list[Path], timezone: str | None, *, shift_to_now: bool, console: Console
 ) -> dict[str, Any]:
     """Replay recordings one after the other; the counts of all of them."""
-    for file in files:
-        if not file.is_file():
-            raise NotARecording(f"{file} is a directory." if file.is_dir() else f"{file} does not exist.")
+    refuse_no_files(files)
     profile_of = replayed_profiles(settings, timezone)
     total = Replayed()
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    with (
-        services.poller_lock(settings),
-        kafka(settings) as partitions,
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
-    ):
+    with services.poller_lock(settings), kafka(settings) as partitions:
         servers = settings.bootstrap_servers
         refuse_beside_pollers(servers)
         for file in files:
-            task = progress.add_task(file.name, total=None)
-
-            def show(done: Replayed, name: str = file.name, task: Any = task) -> None:
-                progress.update(task, description=f"{name}: {done.lines} answers, {done.events} events")
-
             answers = read_recording(file)
             if shift_to_now:
                 last = max(answer.fetched_at for answer in read_recording(file))
                 answers = shift(answers, shift_ending_at(last, datetime.now(UTC)))
-            replay = Replay(lambda each: PartitionWriter(servers, each, profile_of), partitions)
-            total.add(replay.run(answers, show))
+            total.add(replay_answers(servers, partitions, profile_of, answers, file.name, console))
     return msgspec.to_builtins(total)  # type: ignore[no-any-return]
+
+
+def refuse_no_files(files: Iterable[Path]) -> None:
+    """Raise NotARecording for the first of these that is no file."""
+    for file in files:
+        if not file.is_file():
+            raise NotARecording(f"{file} is a directory." if file.is_dir() else f"{file} does not exist.")
+
+
+def replay_answers(
+    servers: str, partitions: int, profile_of: Callable[[str], Profile], answers: Iterable[Answer], name: str,
+    console: Console,
+) -> Replayed:
+    """Feed answers to the partitions of a Kafka, and show how far that is. The caller holds the poller's lock."""
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(name, total=None)
+
+        def show(done: Replayed) -> None:
+            progress.update(task, description=f"{name}: {done.lines} answers, {done.events} events")
+
+        return Replay(lambda each: PartitionWriter(servers, each, profile_of), partitions).run(answers, show)
 
 
 def replayed_profiles(settings: Settings, timezone: str | None) -> Callable[[str], Profile]:

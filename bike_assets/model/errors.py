@@ -21,6 +21,14 @@ class AlreadyRunning(BikeAssetsError):
     """Another process holds what this one needs to hold alone."""
 
 
+class HalfReplaced(BikeAssetsError):
+    """A replacement of history was broken off where nothing else may be written."""
+
+
+class NotReplaced(BikeAssetsError):
+    """Answers cannot take the place of what the tables hold: they would leave less, or what follows hangs on it."""
+
+
 class NotARecording(BikeAssetsError):
     """A file given as a recording holds a line that is not one."""
 

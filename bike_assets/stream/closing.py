@@ -88,3 +88,15 @@ class ClosingDays:
     def _heard(self, each: Closed) -> None:
         self._told.setdefault(each.table.name, {})[each.day.isoformat()] = each.rows
         write_whole(self._note, json.dumps(self._told).encode())
+
+
+def forget_days(note: Path, first: date) -> None:
+    """Let these days and all after them be told again, with however many rows: theirs are replaced.
+
+    The caller holds the stream's lock, so that no stream has the note in its memory.
+    """
+    if note.exists():
+        told: Rows = json.loads(note.read_text())
+        kept = {table: {day: rows for day, rows in days.items() if day < first.isoformat()}
+                for table, days in told.items()}  # fmt: skip
+        write_whole(note, json.dumps(kept).encode())

@@ -19,7 +19,8 @@ from bike_assets.lake.tables import OpenTables, ensure_table, row_count, table_p
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES
 from bike_assets.model.topics import REJECTIONS, TOPICS, Topic
-from bike_assets.stream.messages import UNREADABLE, rows_of, unreadable_of, with_readability
+from bike_assets.stream.floors import floors
+from bike_assets.stream.messages import UNREADABLE, is_tombstone, rows_of, unreadable_of, with_readability
 from bike_assets.stream.progress import EVENTS
 
 MAX_OFFSETS_PER_TRIGGER = 2_000_000
@@ -57,6 +58,7 @@ def events_query(
         .option("startingOffsets", starting)
         .option("maxOffsetsPerTrigger", MAX_OFFSETS_PER_TRIGGER)
         .load()
+        .where(~is_tombstone())
     )
     return (
         messages.writeStream.queryName(EVENTS)
@@ -119,12 +121,15 @@ def starting_offsets(
 ) -> dict[str, dict[str, int]]:
     """Behind the highest offset that each topic's table holds; -2, Kafka's earliest, where it has none.
 
-    A message that could not be read stands in `events.rejections` under its topic's name.
+    A message that could not be read stands in `events.rejections` under its topic's name. What was replaced since
+    stands in no table, and is behind the floor.
     """
-    highest = _highest_offsets(spark, lake)
+    highest, floor = _highest_offsets(spark, lake), floors(lake)
     return {
         topic.name: {
-            str(partition): highest.get((topic.name, partition), -3) + 1
+            str(partition): max(
+                highest.get((topic.name, partition), -3) + 1, floor.get(topic.name, {}).get(str(partition), -2)
+            )
             for partition in range(partitions[topic.name])
         }
         for topic in SOURCES

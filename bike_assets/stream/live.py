@@ -107,8 +107,9 @@ def _touched(spark: SparkSession, lake: Path) -> DataFrame:
     """Minutes with new rows. Both tables are watched: one batch's rows come into them one by one."""
 
     def minutes(path: Path, instant: str) -> DataFrame:
-        # Days that retention removes are no news: their minutes stay as they were.
-        rows = spark.readStream.format("delta").option("ignoreDeletes", "true").load(str(path))
+        # What retention removes is no news: its minutes stay as they were. What a replay replaces is removed there too,
+        # and comes anew.
+        rows = spark.readStream.format("delta").option("skipChangeCommits", "true").load(str(path))
         return rows.select("system_id", F.date_trunc("minute", instant).alias("minute"))
 
     return minutes(table_path(lake, EVENTS_STATION_STATUS), "observed_at").unionByName(

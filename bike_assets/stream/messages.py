@@ -9,7 +9,7 @@ from bike_assets.lake.spark import spark_schema
 from bike_assets.model import schema
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_REJECTIONS
-from bike_assets.model.topics import Topic
+from bike_assets.model.topics import TOPICS, Topic
 
 UNREADABLE = "unreadable_message"
 """How the reason of a rejection begins that the stream wrote, for a message that is not its topic's."""
@@ -17,6 +17,12 @@ UNREADABLE = "unreadable_message"
 PAYLOAD_CHARACTERS = 10_000
 _KAFKA_COLUMNS = ("utc_date", "kafka_partition", "kafka_offset")
 _CORRUPT = "_corrupt"
+
+
+def is_tombstone() -> Column:
+    """A message that forgets its key in a compacted topic: it says nothing of any instant, and is no row."""
+    compacted = [topic.name for topic in TOPICS if topic.is_compacted]
+    return F.col("topic").isin(compacted) & F.col("value").isNull()
 
 
 def with_readability(messages: DataFrame, topics: Iterable[Topic]) -> DataFrame:

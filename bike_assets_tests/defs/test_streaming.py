@@ -9,11 +9,11 @@ from bike_assets.defs.found import check_result
 from bike_assets.defs.partitions import tags_of
 from bike_assets.defs.streaming import checks
 from bike_assets.defs.streaming.assets import events_tables, live_tables
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_REJECTIONS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
 from bike_assets.quality.found import Found
 from bike_assets_tests.defs.conftest import Home, failure
 from bike_assets_tests.lake.rows import write_messages
-from bike_assets_tests.model.builders import NOON, poll, station_status
+from bike_assets_tests.model.builders import NOON, poll, rejection, station_status
 
 DRAINED = {"by": "a query of its own", "seconds": 4.2, "messages": 2}
 EMPTY = sum(table.may_be_empty for table in EVENTS_TABLES + LIVE_TABLES)
@@ -50,6 +50,18 @@ def test_a_table_says_how_many_rows_it_has_and_who_brought_them(home: Home) -> N
         "lag_s": ...,
     }
     assert told["lag_s"] == pytest.approx((datetime.now(UTC) - NOON).total_seconds() - 60, abs=60)
+
+
+def test_rejections_say_how_many_there_are_of_each_reason(home: Home) -> None:
+    home.answers(DRAINED)
+    at = [NOON, NOON + timedelta(hours=1), NOON + timedelta(days=1)]
+    write_messages(home.lake, EVENTS_REJECTIONS, *(rejection(fetched_at=each, reason="no JSON") for each in at))
+    result = home.materialize(events_tables, selection=[key("events.rejections")], partition_key=f"{NOON:%Y-%m-%d}")
+    (event,) = result.get_asset_materialization_events()
+    told = event.materialization.metadata["by_reason"]
+    assert isinstance(told, dg.TableMetadataValue)
+    assert [record.data for record in told.records] == [
+        {"system_id": "oslo", "feed": "station_status", "reason": "no JSON", "rows": 2}]
 
 
 def test_each_day_of_a_range_says_how_many_rows_it_has(home: Home) -> None:

@@ -100,7 +100,10 @@ class StandInWriter:
 
     def write(self, answers: list[Answer]) -> list[Poll]:
         atoms = [take(self.memories[answer.system_id], answer, Profile(timezone="Etc/UTC")) for answer in answers]
-        records = [record for atom in atoms for record in atom.records]
+        self.commit([record for atom in atoms for record in atom.records])
+        return [atom.poll for atom in atoms]
+
+    def commit(self, records: list[Record]) -> None:
         if self._epoch is None or self._kafka.is_down:
             self._fail(BrokerUnavailable("The stand-in is down, or this writer is not open."))
         if self._epoch != self._kafka.epochs[self.partition]:
@@ -111,7 +114,6 @@ class StandInWriter:
         if fate is not Fate.STORED:
             self._fail(BrokerUnavailable("The stand-in did not confirm."))
         self.written.update(record.topic.name for record in records)
-        return [atom.poll for atom in atoms]
 
     def close(self) -> None:
         self._epoch = None

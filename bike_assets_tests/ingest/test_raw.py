@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bike_assets.ingest import raw
-from bike_assets.ingest.raw import RawStore, prune
+from bike_assets.ingest.raw import RawStore, kept_files, prune
 from bike_assets.ingest.recordings import encode_line, read_recording
 from bike_assets.model.answers import Answer
 from bike_assets_tests.ingest.builders import after
@@ -51,6 +51,22 @@ def test_a_file_torn_by_a_kill_is_read_up_to_the_tear(tmp_path: Path) -> None:
     [file] = tmp_path.glob("*/*")
     os.truncate(file, file.stat().st_size - 5)
     assert [each.request_id for each in read_recording(file)] == ["0"]
+
+
+def test_kept_files_stand_in_the_order_of_time_whenever_their_writers_began(tmp_path: Path) -> None:
+    """A process that began at 23:50 writes the next day's first file, and one that began at 0:10 the second."""
+    for started, minutes in (("235000", (0, 1)), ("001000", (10, 11)), ("001000", (60,))):
+        own = store(tmp_path)
+        own._started = started
+        for minute in minutes:
+            at = after(minutes=minute)
+            own._append(at.replace(minute=0), encode_line(replace(BODY, fetched_at=at)))
+    (tmp_path / "2026-06-01" / "12-000000.jsonl.zst").touch()  # killed before anything was kept
+    [first, second, third] = kept_files(tmp_path)
+    read = [answer.fetched_at for file in (first, second, third) for answer in read_recording(file)]
+    assert read == [after(minutes=minute) for minute in (0, 1, 10, 11, 60)]
+    assert kept_files(tmp_path, after(minutes=59)) == [first, second, third]
+    assert kept_files(tmp_path, after(minutes=60)) == [third]
 
 
 def test_a_full_queue_drops_and_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

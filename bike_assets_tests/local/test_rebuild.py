@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import zstandard
 from rich.console import Console
 
+from bike_assets.ingest.recordings import encode_line
 from bike_assets.local import rebuild
 from bike_assets.model.errors import AlreadyRunning, SomethingMissing
 from bike_assets.settings import Settings, load_settings
+from bike_assets_tests.ingest.builders import status
 
 QUIET = Console(file=io.StringIO())
 HOLD = """
@@ -75,9 +78,9 @@ def test_live_is_refused_while_a_stream_is_up(settings: Settings, checkpoint: Pa
 
 
 def test_raw_is_refused_while_a_poller_is_up(settings: Settings) -> None:
-    file = settings.raw / "2024-03-30" / "10-000000000000.jsonl.zst"
+    file = settings.raw / "2026-06-01" / "12-000000000000.jsonl.zst"
     file.parent.mkdir(parents=True)
-    file.touch()
+    file.write_bytes(zstandard.compress(encode_line(status())))
     with (
         held_by_another(settings.run / "poller.lock") as pid,
         pytest.raises(AlreadyRunning, match=rf"^A poller or a replay is at work in this home: .* \(pid {pid}\)$"),

@@ -11,8 +11,10 @@ from bike_assets.alerts.incidents import Severity, Trouble
 from bike_assets.heartbeats import FRESH_S, heartbeat
 from bike_assets.local.status import refuse_silent, status
 from bike_assets.model.errors import ServiceNotReady
+from bike_assets.model.tables import EVENTS_REJECTIONS
 from bike_assets.settings import Settings, load_settings
-from bike_assets_tests.model.builders import NOON
+from bike_assets_tests.lake.rows import write_messages
+from bike_assets_tests.model.builders import NOON, rejection
 
 
 @pytest.fixture
@@ -92,3 +94,25 @@ def test_open_incidents_are_listed_the_newest_first(bare_directory: Path) -> Non
         {"since": "2026-06-01T13:00:00+00:00", "severity": "warning", "says": "runs is wrong."},
         {"since": "2026-06-01T12:00:00+00:00", "severity": "warning", "says": "services is wrong."},
     ]
+
+
+def test_what_was_refused_in_the_last_day_is_counted_by_system_and_reason(settings: Settings) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    assert status(settings)["rejections"] == []
+    write_messages(settings.lake, EVENTS_REJECTIONS, *(
+        rejection(fetched_at=now - timedelta(hours=hours), reason=reason)
+        for hours, reason in ((25, "bad_field: x"), (23, "bad_field: x"), (1, "bad_field: x"), (1, "duplicate: 7"))
+    ))
+    assert status(settings)["rejections"] == [
+        {"system_id": "oslo", "reason": "bad_field: x", "rows": 2},
+        {"system_id": "oslo", "reason": "duplicate", "rows": 1},
+    ]
+
+
+def test_a_broken_table_of_what_was_refused_keeps_nothing_else_from_being_told(settings: Settings) -> None:
+    write_messages(settings.lake, EVENTS_REJECTIONS, rejection(fetched_at=datetime.now(UTC)))
+    next(settings.lake.rglob("*.parquet")).unlink()
+    found = status(settings)
+    assert [each["name"] for each in found["services"]] == ["page", "poller", "stream"]
+    [told] = found["rejections"]
+    assert told["reason"].startswith("events.rejections cannot be read")

@@ -15,6 +15,8 @@ from bike_assets.model.tables import EVENTS_TABLES
 from bike_assets.model.topics import POLLS, REJECTIONS, STATION_STATUS, TOPICS
 from bike_assets.stream import events
 from bike_assets.stream.events import checkpoint_path, starting_offsets, write_batch
+from bike_assets.stream.floors import raise_floors
+from bike_assets.stream.messages import is_tombstone
 from bike_assets_tests.stream.builders import Message, batch, poll, status
 
 REJECTION = (
@@ -142,6 +144,25 @@ def test_without_a_checkpoint_it_goes_on_behind_what_each_table_holds(spark: Spa
     assert offsets["station_status"] == {"0": 12, "1": -2}
     assert offsets["polls"] == {"0": -2, "1": 5}
     assert offsets["rejections"] == {"0": -2, "1": 8}
+
+
+def test_what_was_replaced_is_not_read_again_without_a_checkpoint(spark: SparkSession, lake: Path) -> None:
+    """Its rows are gone, and with them the offsets by which a table tells how far it is."""
+    write_batch(batch(spark, Message(REJECTIONS, REJECTION, offset=7)), 0, OpenTables(lake), Counter())
+    raise_floors(lake, {"rejections": {"0": 9, "1": 3}, "polls": {"0": 5}})
+    offsets = starting_offsets(spark, lake, {topic.name: 2 for topic in TOPICS})
+    assert offsets["rejections"] == {"0": 9, "1": 3}
+    assert offsets["polls"] == {"0": 5, "1": -2}
+    raise_floors(lake, {"rejections": {"0": 2}})
+    assert starting_offsets(spark, lake, {topic.name: 2 for topic in TOPICS})["rejections"] == {"0": 8, "1": -2}
+
+
+def test_a_message_that_forgets_a_key_is_told_from_one_that_cannot_be_read(spark: SparkSession) -> None:
+    """Only compacted topics have the one; in the others a message without a value is nobody's."""
+    rows = [(topic, value) for topic in ("station_information", "station_status") for value in (None, bytearray(b"{}"))]
+    messages = spark.createDataFrame(rows, "topic string, value binary")
+    found = messages.where(is_tombstone()).collect()
+    assert [(row["topic"], row["value"]) for row in found] == [("station_information", None)]
 
 
 def test_a_checkpoint_without_an_offset_is_none(

@@ -9,8 +9,8 @@ from bike_assets.defs.columns import table_spec
 from bike_assets.defs.partitions import DAYS, days_of
 from bike_assets.defs.pools import DRAIN
 from bike_assets.defs.resources import Bike, Lake
-from bike_assets.defs.shown import lag_s, shown, tell_days
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
+from bike_assets.defs.shown import by_reason, lag_s, shown, tell_days
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_REJECTIONS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
 
 GROUP = "streaming"
 _TABLES = {dg.AssetKey(list(table.path)): table for table in EVENTS_TABLES + LIVE_TABLES}
@@ -55,4 +55,6 @@ def _drained(context: dg.AssetExecutionContext, bike: Bike, lake: Lake) -> Itera
                 tell_days(context, con, lake, table)
             else:
                 told |= shown(con, lake, table, days)
+            if table is EVENTS_REJECTIONS:
+                told |= by_reason(con, days)
             yield dg.MaterializeResult(asset_key=key, metadata={**told, **lag_s(con, table, days)})

@@ -1,0 +1,135 @@
+"""`bike rejections`: what was refused, and bringing it back from the answers that `raw/` keeps."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+from rich.console import Console
+
+from bike_assets.ingest.raw import kept_files
+from bike_assets.ingest.recordings import read_recording
+from bike_assets.ingest.routing import parts
+from bike_assets.lake import rejections
+from bike_assets.lake.duck import broken_table, connect
+from bike_assets.local.replacing import Answers, replace
+from bike_assets.local.work import replayed_profiles
+from bike_assets.model.answers import ALL_CONTRACTS, JCDECAUX_PREFIX, Answer
+from bike_assets.model.errors import NotReplaced, SomethingMissing, WrongSettings
+from bike_assets.settings import Settings
+from bike_assets.sources.reading import feed_name
+
+Key = tuple[str, datetime]
+"""A poll of a system: its feed and its instant."""
+
+
+def list_rejections(
+    settings: Settings, system_id: str | None, feed: str | None, since: str | None
+) -> list[dict[str, Any]]:
+    """Refused rows by system, feed and reason. Raises WrongSettings for what is no time, LakeBroken."""
+    at = None if since is None else instant_of(since)
+    with connect(settings.lake, rejections.TABLES) as con:
+        return _asked(settings, lambda: rejections.by_reason(con, system_id, feed, at))
+
+
+def show_rejections(
+    settings: Settings, system_id: str, feed: str | None, since: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """The newest refused rows of a system. Raises WrongSettings for what is no time, LakeBroken."""
+    at = None if since is None else instant_of(since)
+    with connect(settings.lake, rejections.TABLES) as con:
+        return _asked(settings, lambda: rejections.newest(con, limit, system_id, feed, at))
+
+
+def restore(settings: Settings, system_id: str, feed: str | None, since: str, console: Console) -> dict[str, Any]:
+    """Replay what `raw/` keeps of a system, from the first poll on of which something was refused since then.
+
+    All its feeds are replayed, for one tells how to read another; `feed` says whose refusals are looked for.
+
+    Raises SomethingMissing where nothing was refused or nothing is kept, NotReplaced where `raw/` does not hold all
+    polls since, and what `replace` raises.
+    """
+    at = instant_of(since)
+    if not kept_files(settings.raw, at):
+        raise SomethingMissing(f"There is no answer in {settings.raw} since {_said(at)}: the poller keeps them there.")
+
+    def choose(con: duckdb.DuckDBPyConnection) -> Answers:
+        first = rejections.first_rejected(con, system_id, feed, at)
+        if first is None:
+            raise SomethingMissing(
+                f"Nothing of {system_id}{f' and its {feed}' if feed else ''} was rejected since {_said(at)}; "
+                "`bike rejections list` shows what was."
+            )
+        polls = _polls_since(con, system_id, first)
+        refuse_gaps(settings, system_id, first, polls)
+        return lambda: kept_answers(settings, system_id, first, polls)
+
+    return replace(settings, choose, replayed_profiles(settings, None), console)
+
+
+def kept_answers(settings: Settings, system_id: str, since: datetime, polls: set[Key]) -> Iterator[Answer]:
+    """What `raw/` keeps of a system from then on.
+
+    Of an answer with all contracts it is the system's own part, where a poll of it came of that answer: another
+    system may be asked by these answers while this one has an address of its own.
+    """
+    may_be_shared = system_id == ALL_CONTRACTS or system_id.startswith(JCDECAUX_PREFIX)
+    for file in kept_files(settings.raw, since):
+        for answer in read_recording(file):
+            if answer.fetched_at < since:
+                continue
+            if answer.system_id == system_id != ALL_CONTRACTS:
+                yield answer
+            elif answer.system_id == ALL_CONTRACTS and may_be_shared and _key(answer) in polls:
+                yield from (each for each in parts(answer, lambda: {system_id}) if each.system_id == system_id)
+
+
+def refuse_gaps(settings: Settings, system_id: str, since: datetime, polls: set[Key]) -> None:
+    """Raise NotReplaced where `raw/` does not hold every poll of the system since then: some would be lost."""
+    kept = {_key(answer) for answer in kept_answers(settings, system_id, since, polls)}
+    missing = sorted(at for _, at in polls - kept)
+    if not missing:
+        return
+    if not kept or missing[0] < min(at for _, at in kept):
+        began = min((at for _, at in kept), default=None)
+        holds = f"answers of {system_id} since {_said(began)} only" if began else f"no answer of {system_id}"
+        raise NotReplaced(f"{settings.raw} holds {holds}, and the first poll to restore was at {_said(missing[0])}.")
+    raise NotReplaced(
+        f"{settings.raw} lacks {len(missing)} of the {len(polls)} polls of {system_id} since {_said(since)}, the last "
+        f"of them at {_said(missing[-1])}: restore from after it, or give raw's files to `bike replay --replace`, "
+        "which leaves out what they lack."
+    )
+
+
+def instant_of(text: str) -> datetime:
+    """A time as a person writes it, UTC where it has no offset. Raises WrongSettings."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise WrongSettings(f"{text} is no time: give a day or a time of UTC, as 2026-11-20T10:30.") from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _polls_since(con: duckdb.DuckDBPyConnection, system_id: str, since: datetime) -> set[Key]:
+    found = con.execute(
+        "SELECT feed, fetched_at FROM events.polls "
+        "WHERE system_id = ? AND fetched_at >= ? AND utc_date >= ? AND outcome <> 'out_of_order'",
+        [system_id, since, since.date()],
+    ).fetchall()
+    return {(feed, at.astimezone(UTC)) for feed, at in found}
+
+
+def _key(answer: Answer) -> Key:
+    return feed_name(answer.feed), answer.fetched_at
+
+
+def _asked(settings: Settings, ask: Any) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = ask()
+    except duckdb.Error as err:
+        raise broken_table(settings.lake, err) or err from None
+    return found
+
+
+def _said(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,331 @@
+"""What is replaced is as if it had been so from the first: held against a replay of the mended answers alone."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from bike_assets.ingest.memory import Memories
+from bike_assets.ingest.replay import newer
+from bike_assets.ingest.rewind import covered
+from bike_assets.lake.duck import connect
+from bike_assets.local import replacing
+from bike_assets.model import topics
+from bike_assets.model.answers import ALL_CONTRACTS, Answer
+from bike_assets.model.errors import HalfReplaced, NotARecording, NotReplaced
+from bike_assets.model.tables import EVENTS_TABLES
+from bike_assets.model.topics import TOPICS
+from bike_assets.quality.events import chain_is_unbroken
+from bike_assets.quality.keys import keys_are_unique
+from bike_assets.services import poller_lock, stream_lock
+from bike_assets.settings import Settings, load_settings
+from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOWN, after, decoded
+from bike_assets_tests.ingest.stand_in import PARTITIONS, StandInKafka, StandInWriter, replay
+from bike_assets_tests.ingest.test_against_oracle import answers
+from bike_assets_tests.lake.rows import write
+from bike_assets_tests.model.builders import NOON
+from bike_assets_tests.oracle.events import Line
+from bike_assets_tests.oracle.made import MADE, NO_JSON, Station, recordings
+
+Rows = list[tuple[Any, ...]]
+
+
+class World:
+    """A Kafka, a lake and the stream between them, none of which needs a JVM."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings: Settings = load_settings(home=home)
+        self.kafka = StandInKafka()
+        self._drained: dict[int, int] = {}
+
+    def replay(self, given: list[Answer]) -> None:
+        replay(self.kafka, given)
+
+    def drain(self) -> None:
+        """What the stream does with all that came since; a message that forgets its key is no row."""
+        for partition, records in self.kafka.committed.items():
+            fresh = records[self._drained.get(partition, 0) :]
+            self._drained[partition] = len(records)
+            for topic in TOPICS:
+                if topic.table is not None:
+                    instant = next(name for name in reversed(topic.table.grain) if name.endswith("_at"))
+                    messages = [msgspec.json.decode(each.value, type=topic.message[0]) for each in fresh
+                                if each.topic is topic and each.value is not None]
+                    rows = [msgspec.structs.asdict(each) | {"utc_date": getattr(each, instant).date()}
+                            for each in messages]
+                    if rows or not (self.settings.lake / Path(*topic.table.path)).exists():
+                        write(self.settings.lake, topic.table, rows)
+
+    def take_back(self, given: list[Answer]) -> None:
+        """All of a replacement up to where the answers are replayed."""
+        replacing.finish(self.settings, self.kafka.writer, PARTITIONS)
+        self.drain()
+        with connect(self.settings.lake) as con:
+            found = covered(given)
+            replacing.refuse_less(con, found)
+            cuts = {system_id: each.first for system_id, each in found.items()}
+            planned = replacing.plan(con, cuts, self.kafka.writer, PARTITIONS)
+        replacing.note(self.settings, planned, {})
+        replacing.finish(self.settings, self.kafka.writer, PARTITIONS)
+
+    def replace(self, given: list[Answer]) -> None:
+        self.take_back(given)
+        self.replay(given)
+        self.drain()
+
+    def rows(self) -> dict[str, Rows]:
+        """Every table of events, in the order of its key, without what differs between two replays."""
+        with connect(self.settings.lake) as con:
+            assert chain_is_unbroken(con).first_bad == []
+            found = {}
+            for table in EVENTS_TABLES:
+                assert keys_are_unique(con, table).first_bad == []
+                free = {"request_id", "seconds", "bytes", "kafka_partition", "kafka_offset"}
+                names = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in free)
+                query = f"SELECT {names} FROM {table.name} ORDER BY {', '.join(table.grain)}"  # noqa: S608
+                found[table.name] = con.execute(query).fetchall()
+            return found
+
+    def state(self) -> dict[str, Any]:
+        """What a poller would go on from."""
+        names = ("observed_at", "last_good_poll_at", "feed_updated_at", "feed_has_advanced", "electric_types",
+                 "is_shared_feed", "stations", "absent", "descriptions", "information")
+        memories = {id_: each for number in range(PARTITIONS) for id_, each in self.kafka.memories(number).items()}
+        return {id_: {name: getattr(each, name) for name in names} for id_, each in memories.items()}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "home")
+
+
+def untouched(home: Path, given: list[Answer]) -> World:
+    """A world that knows these answers only."""
+    world = World(home)
+    world.replay(given)
+    world.drain()
+    return world
+
+
+def spoiled(lines: list[Line]) -> list[Line]:
+    """What a broken parser would make of a recording: bodies that cannot be read, rows lost, names and counts wrong."""
+    return [_spoiled(n, deepcopy(line)) for n, line in enumerate(lines)]
+
+
+def _spoiled(n: int, line: Line) -> Line:
+    rows = line.get("body")
+    for name in ("data", "stations"):
+        rows = rows.get(name) if isinstance(rows, dict) else rows
+    if not isinstance(rows, list) or not rows:
+        return line
+    match n % 4:
+        case 0:
+            rows[0] = {"nothing": "of use"}
+        case 1:
+            return {**{name: value for name, value in line.items() if name != "body"}, "body_base64": NO_JSON}
+        case 2:
+            for row in filter(lambda row: isinstance(row, dict), rows):
+                row.update({name: value + 1 for name, value in row.items()
+                            if name in ("num_bikes_available", "available_bikes") and isinstance(value, int)})
+                row.update({"name": "wrong"} if "name" in row else {})
+                row.update({"station_id": f"{row['station_id']}x"} if "station_id" in row and n % 8 == 2 else {})
+    return line
+
+
+def in_order(lines: list[Line]) -> list[Line]:
+    """Those that a replay takes: which others it skips hangs on what came before."""
+    taken = {(answer.feed, answer.fetched_at) for answer in newer(Memories(), answers(lines))}
+    return [line for line, answer in zip(lines, answers(lines), strict=True)
+            if (answer.feed, answer.fetched_at) in taken]
+
+
+def cut(given: list[Answer], part: float) -> datetime:
+    return given[int(len(given) * part)].fetched_at
+
+
+def since(given: list[Answer], at: datetime) -> list[Answer]:
+    return [answer for answer in given if answer.fetched_at >= at]
+
+
+def before(given: list[Answer], at: datetime) -> list[Answer]:
+    return [answer for answer in given if answer.fetched_at < at]
+
+
+def assert_replaced(home: Path, recorded: list[tuple[list[Line], float | None]]) -> None:
+    """Recordings, each a system of its own: broken first, then replaced from a part of them on, or left as it is."""
+    broken, mended, wanted = [], [], []
+    for n, (lines, part) in enumerate(recorded):
+        was, now = (_named(n, answers(each)) for each in (spoiled(lines), lines))
+        broken += was
+        at = cut(now, part) if part is not None else None
+        mended += since(now, at) if at else []
+        wanted += [*before(was, at), *since(now, at)] if at else was
+    world = World(home / "replaced")
+    world.replay(broken)
+    world.replace(mended)
+    other = untouched(home / "other", wanted)
+    assert world.rows() == other.rows()
+    assert world.state() == other.state()
+
+
+@pytest.mark.parametrize("part", [0, 0.4, 0.99])
+def test_what_is_made_by_hand_is_replaced_from_any_poll_on(tmp_path: Path, part: float) -> None:
+    assert_replaced(tmp_path, [(in_order(lines), part) for lines in MADE.values()])
+
+
+def test_anything_is_replaced_and_the_others_stay_as_they_were(tmp_path: Path) -> None:
+    made: list[list[Line]] = []
+
+    @settings(max_examples=60, deadline=None, database=None, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))
+    @given(recordings())
+    def collect(lines: list[Line]) -> None:
+        made.append(in_order(lines))
+
+    collect()
+    assert_replaced(tmp_path, [(lines, (n % 5) / 5 if n % 3 else None) for n, lines in enumerate(filter(None, made))])
+
+
+def _named(n: int, given: list[Answer]) -> list[Answer]:
+    return [replace(answer, system_id=f"{n}:{answer.system_id}") for answer in given]
+
+
+LINES = [GBFS.information(after(minutes=0), {"1": "Square", "2": "Park"}),
+         *(GBFS.poll(after(minutes=n), TOWN | {"1": Station(n, 9 - n)}) for n in range(1, 8)),
+         GBFS.information(after(minutes=8), {"1": "Square", "2": "Gardens"})]
+MENDED = answers(LINES)
+BROKEN = answers(spoiled(LINES))
+AT = after(minutes=2)
+
+
+def mended_world(home: Path) -> World:
+    return untouched(home, [*before(BROKEN, AT), *since(MENDED, AT)])
+
+
+class Killed(BaseException):
+    """The end of the process."""
+
+
+@contextmanager
+def killed_at(monkeypatch: pytest.MonkeyPatch, where: str) -> Iterator[None]:
+    """A kill at this step, or just after it where it ends in `!`."""
+    name = where.removesuffix("!")
+    target: Any = StandInWriter if name == "commit" else replacing
+    step: Callable[..., Any] = getattr(target, name)
+
+    def until_there(*given: Any) -> None:
+        if where.endswith("!"):
+            step(*given)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(target, name, until_there)
+        yield
+
+
+KILLS = ("forget_days", "take_out", "take_out!", "take_out_descriptions", "take_out_descriptions!", "commit", "commit!")
+
+
+@pytest.mark.parametrize("kills", [*([each] for each in KILLS), list(KILLS)], ids=" then ".join)
+def test_killed_anywhere_and_done_again_it_ends_in_the_same(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: list[str]
+) -> None:
+    world.replay(BROKEN)
+    for each in kills:
+        with killed_at(monkeypatch, each), pytest.raises(Killed):
+            world.take_back(since(MENDED, AT))
+        with pytest.raises(HalfReplaced), poller_lock(world.settings):
+            pass
+        with pytest.raises(HalfReplaced), stream_lock(world.settings):
+            pass
+    world.replace(since(MENDED, AT))
+    wanted = mended_world(tmp_path / "other")
+    assert world.rows() == wanted.rows()
+    assert world.state() == wanted.state()
+
+
+@pytest.mark.parametrize("taken", [0, 1, 4])
+def test_killed_in_the_replay_the_rest_is_replayed_as_any_recording(
+    world: World, tmp_path: Path, taken: int
+) -> None:
+    world.replay(BROKEN)
+    world.take_back(since(MENDED, AT))
+    world.replay(since(MENDED, AT)[:taken])
+    with poller_lock(world.settings):  # a poller may go on
+        world.replay(since(MENDED, AT))
+    world.drain()
+    assert world.rows() == mended_world(tmp_path / "other").rows()
+
+
+def test_twice_is_once(world: World, tmp_path: Path) -> None:
+    world.replay(BROKEN)
+    world.replace(since(MENDED, AT))
+    world.replace(since(MENDED, AT))
+    assert world.rows() == mended_world(tmp_path / "other").rows()
+
+
+def test_a_poller_goes_on_from_it(world: World, tmp_path: Path) -> None:
+    later = answers([GBFS.poll(after(minutes=n), TOWN | {"1": Station(n - 5)}) for n in (9, 10)])
+    world.replay(BROKEN)
+    world.replace(since(MENDED, AT))
+    world.replay(later)
+    world.drain()
+    assert world.rows() == untouched(tmp_path / "other", [*before(BROKEN, AT), *since(MENDED, AT), *later]).rows()
+
+
+def test_the_days_of_it_are_told_anew(world: World) -> None:
+    world.replay(BROKEN)
+    world.drain()
+    note = world.settings.closed_days
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps({"events.polls": {"2026-05-31": 3, "2026-06-01": 9, "2026-06-02": 1}}))
+    world.replace(since(MENDED, AT))
+    assert json.loads(note.read_text()) == {"events.polls": {"2026-05-31": 3}}
+
+
+def test_it_is_refused_where_what_follows_is_not_given(world: World) -> None:
+    world.replay(BROKEN)
+    world.drain()
+    was = world.rows()
+    with pytest.raises(NotReplaced, match=r"polls of made_gbfs up to 2026-06-01 12:08:00 UTC, these answers end at "
+                                          r"2026-06-01 12:05:00 UTC: what follows"):
+        world.take_back([answer for answer in MENDED if answer.fetched_at <= after(minutes=5)])
+    assert world.rows() == was
+    assert not world.settings.replacement.exists()
+
+
+def test_it_is_refused_where_a_feed_would_be_lost(world: World) -> None:
+    world.replay(BROKEN)
+    later = answers([GBFS.poll(after(minutes=9), TOWN)])
+    with pytest.raises(NotReplaced, match=r"polls of made_gbfs's station_information since .*, of which these answers"):
+        world.take_back([*(each for each in since(MENDED, AT) if each.feed.endswith("status")), *later])
+
+
+def test_no_answer_replaces_nothing(world: World) -> None:
+    with pytest.raises(NotARecording, match="no answer"):
+        world.take_back([])
+
+
+def test_answers_with_all_contracts_tell_of_each_that_stands_in_one_of_them() -> None:
+    lines = [JCDECAUX.poll(after(minutes=n), TOWN) | {"system_id": ALL_CONTRACTS} for n in range(3)]
+    lines[0] = {**lines[0], "body": None, "status": 503}
+    [found] = [each for id_, each in covered(map(decoded, lines)).items() if id_ == "jcdecaux:made"]
+    assert (found.first, found.last, found.feeds) == (NOON, after(minutes=2), {"station_status"})
+
+
+def test_what_nobody_knew_then_is_forgotten(world: World) -> None:
+    """A new station of the broken answers leaves the topics with them."""
+    world.replay(BROKEN)
+    world.take_back(MENDED)
+    assert world.state() == {}
+    newest = {(each.topic, each.key): each.value for own in world.kafka.committed.values() for each in own
+              if each.topic.is_compacted}
+    assert {value for (topic, _), value in newest.items() if topic is topics.STATION_STATE} == {None}
