@@ -5,6 +5,7 @@ The lanes are real, Kafka is a stand-in; the hours are told by the test.
 
 import threading
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,7 +37,7 @@ class Holding:
         self.now = 1_000.0
         self._safe: list[Poll] = []
         self._news = threading.Condition()
-        patch.setattr(holding.time, "monotonic", lambda: self.now)
+        patch.setattr(holding, "time", SimpleNamespace(monotonic=lambda: self.now))
         self.lanes.begin(self._committed)
 
     def _committed(self, pairs: Iterable[tuple[Answer, Poll]]) -> None:
