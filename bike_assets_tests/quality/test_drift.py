@@ -22,6 +22,7 @@ from bike_assets.quality.found import Found
 from bike_assets.simulator import faults, jcdecaux
 from bike_assets.simulator import gbfs as simulated_gbfs
 from bike_assets.simulator.city import City, Habits
+from bike_assets.simulator.seeds import city_from_recording
 from bike_assets.sources.shapes import shape_of
 from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.model.builders import NOON, poll
@@ -228,6 +229,22 @@ def test_the_real_recordings_hold_no_drift(recording: Path, tmp_path: Path) -> N
     write_messages(tmp_path, EVENTS_FEED_FIELDS, *fields)
     found = drifted(tmp_path)
     assert (found.checked, found.first_bad) == (len(fields), [])
+
+
+@pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*.xz")), ids=lambda path: path.name)
+def test_the_demos_cities_go_on_as_they_were_recorded(recording: Path, tmp_path: Path) -> None:
+    answers = list(read_recording(recording))
+    memory, last_at = SystemMemory("any"), answers[-1].fetched_at
+    fields = [field for answer in answers for field in fields_of(memory, answer)]
+    going_on = city_from_recording(recording, 1, last_at)
+    kind = "jcdecaux v1" if "jcdecaux" in recording.name else "gbfs 2.3"
+    for hour in range(1, 7):
+        going_on.advance(last_at + hour * HOUR)
+        for feed, body in bodies(kind, going_on):
+            fields += fields_of(memory, answer_of(feed, body, last_at + hour * HOUR))
+    write_messages(tmp_path, EVENTS_FEED_FIELDS, *fields)
+    assert len({field.fetched_at for field in fields if field.fetched_at > last_at}) == 6
+    assert drifted(tmp_path).first_bad == []
 
 
 IN_TEXT = ("jcdecaux v3", "gbfs 3.0")
