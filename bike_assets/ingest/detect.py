@@ -30,7 +30,7 @@ class Detected:
 def opens_an_hour(memory: SystemMemory, at: datetime) -> bool:
     """Whether `at` is the first good poll of its UTC hour."""
     last = memory.last_good_poll_at
-    return last is None or _hour(last) != _hour(at)
+    return last is None or hour_of(last) != hour_of(at)
 
 
 def detect_unmodified(memory: SystemMemory, at: datetime) -> Detected:
@@ -89,7 +89,8 @@ def describe(
     ]
 
 
-def _hour(at: datetime) -> tuple[int, ...]:
+def hour_of(at: datetime) -> tuple[int, ...]:
+    """The UTC hour in which an instant lies."""
     return at.timetuple()[:4]
 
 

@@ -99,6 +99,7 @@ class SystemMemory:
     descriptions: dict[str, Description] = field(default_factory=dict)
     information: SystemInformation | None = None
     last_poll: StationPoll | None = None
+    shaped_at: dict[str, datetime] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
 
     def remember(self, station_id: str, known: Known) -> None:
@@ -132,6 +133,7 @@ class SystemMemory:
             feed_has_advanced=self.feed_has_advanced,
             electric_types=None if self.electric_types is None else sorted(self.electric_types),
             is_shared_feed=self.is_shared_feed,
+            shaped_at=dict(self.shaped_at),
         )
 
 
@@ -165,7 +167,7 @@ def recall(
             memory.remember(state.station_id, _known(state))
         else:
             for name in ("observed_at", "last_good_poll_at", "feed_updated_at", "feed_has_advanced",
-                         "is_shared_feed"):
+                         "is_shared_feed", "shaped_at"):
                 setattr(memory, name, getattr(state, name))
             memory.electric_types = None if state.electric_types is None else frozenset(state.electric_types)
     for info in stations:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from bike_assets.ingest.detect import Detected, describe, detect, detect_unmodified
+from bike_assets.ingest.detect import Detected, describe, detect, detect_unmodified, hour_of
 from bike_assets.ingest.memory import SystemMemory, station_state
 from bike_assets.ingest.profiles import Profile, system_information
 from bike_assets.model import topics
@@ -26,11 +26,15 @@ from bike_assets.model.errors import FeedMalformed
 from bike_assets.model.messages import GOOD, Outcome, Poll, Rejection
 from bike_assets.model.topics import Topic, station_key
 from bike_assets.sources.reading import feed_name, read
+from bike_assets.sources.shapes import shape_of
 
 STATUS_FEED = "station_status"
 PAYLOAD_CHARACTERS = 10_000
 REASON_CHARACTERS = 1_000
 """What is wrong is told in a sentence; one that repeats a feed's own words can be too long for a message of Kafka."""
+
+_SHAPED = frozenset({Outcome.OK, Outcome.INVALID})
+"""Of these outcomes are bodies whose fields are told: where all times became milliseconds, no body is good."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -77,6 +81,8 @@ def take(memory: SystemMemory, answer: Answer, profile: Profile) -> Atom:
     records += _rejections(memory.system_id, feed, answer, verdict.rejected)
     if verdict.outcome is Outcome.OK:
         records += _system(memory, feed, verdict.parsed, answer.fetched_at, profile)
+    if verdict.outcome in _SHAPED:
+        records += _fields(memory, feed, answer)
     records.append(Record(topics.POLLS, memory.system_id, _encode(poll)))
     if verdict.outcome is not Outcome.OUT_OF_ORDER:
         records.append(Record(topics.STATION_STATE, memory.system_id, _encode(memory.as_state())))
@@ -259,3 +265,13 @@ def _system(
     if information is not None:
         memory.information = information
         yield Record(topics.SYSTEM_INFORMATION, memory.system_id, _encode(information))
+
+
+def _fields(memory: SystemMemory, feed: str, answer: Answer) -> Iterable[Record]:
+    """The fields of the hour's first body of a feed that has any."""
+    last, at = memory.shaped_at.get(feed), answer.fetched_at
+    if answer.body is None or (last is not None and hour_of(last) == hour_of(at)):
+        return
+    for found in shape_of(answer.body, memory.system_id, feed, at):
+        memory.shaped_at[feed] = at
+        yield Record(topics.FEED_FIELDS, memory.system_id, _encode(found))

@@ -149,6 +149,22 @@ class Rejection(Struct, kw_only=True, frozen=True):
     payload: Annotated[str | None, Meta(description="its bytes as text, the first 10,000 characters")]
 
 
+class FeedField(Struct, kw_only=True, frozen=True, gc=False):
+    """A field of a feed, as the first readable body of an hour had it: what drift is told by."""
+
+    system_id: SystemId
+    feed: Feed
+    fetched_at: FetchedAt
+    path: Annotated[str, Meta(description="where it stands: `data.stations[].lat`")]
+    objects: Annotated[int, Meta(ge=0, description="objects looked at that could have it, 2,000 rows at most")]
+    given: Annotated[int, Meta(ge=0, description="of them have it, and not as null")]
+    kind: Annotated[str | None, Meta(description="of its values: flag, number, time, text, list, object or mixed")]
+    low: Annotated[float | None, Meta(description="the least of its numbers, in the feed's own unit")]
+    median: Annotated[float | None, Meta(description="the median of its numbers")]
+    high: Annotated[float | None, Meta(description="the greatest of its numbers")]
+    words: Annotated[str | None, Meta(description="of a field of few words: these, as a JSON array")]
+
+
 class StationState(Struct, frozen=True, gc=False):
     """The last reading of a station: what a poller needs to go on, and what the page shows.
 
@@ -185,3 +201,4 @@ class SystemState(Struct, kw_only=True, frozen=True):
     feed_has_advanced: Annotated[bool, Meta(description="whether the body's own time ever moved on")]
     electric_types: Annotated[list[str] | None, Meta(description="electric vehicle types; null: not told")]
     is_shared_feed: Annotated[bool, Meta(description="its good poll came in an answer with all contracts")]
+    shaped_at: Annotated[dict[str, datetime], Meta(description="the last body whose fields were told, by feed")] = {}

@@ -41,6 +41,7 @@ EVENTS_POLLS = _events("polls", messages.Poll, ("system_id", "feed", "fetched_at
 EVENTS_REJECTIONS = _events(
     "rejections", messages.Rejection, ("system_id", "feed", "fetched_at", "row_index"), may_be_empty=True
 )
+EVENTS_FEED_FIELDS = _events("feed_fields", messages.FeedField, ("system_id", "feed", "fetched_at", "path"))
 
 LIVE_SYSTEM_MINUTE = Table(
     name="live.system_minute",
@@ -70,6 +71,7 @@ EVENTS_TABLES = (
     EVENTS_SYSTEM_INFORMATION,
     EVENTS_POLLS,
     EVENTS_REJECTIONS,
+    EVENTS_FEED_FIELDS,
 )
 DESCRIPTIONS = (EVENTS_STATION_INFORMATION, EVENTS_SYSTEM_INFORMATION)
 """A row of these holds until the next one, however long that is: no day of them can be left out."""

@@ -70,11 +70,14 @@ SYSTEM_INFORMATION = Topic(
 )
 POLLS = Topic("polls", (messages.Poll,), tables.EVENTS_POLLS)
 REJECTIONS = Topic("rejections", (messages.Rejection,), tables.EVENTS_REJECTIONS)
+FEED_FIELDS = Topic("feed_fields", (messages.FeedField,), tables.EVENTS_FEED_FIELDS)
 STATION_STATE = Topic(
     "station_state", (messages.StationState, messages.SystemState), None, is_compacted=True
 )
 
-TOPICS = (STATION_STATUS, STATION_INFORMATION, SYSTEM_INFORMATION, POLLS, REJECTIONS, STATION_STATE)
+TOPICS = (
+    STATION_STATUS, STATION_INFORMATION, SYSTEM_INFORMATION, POLLS, REJECTIONS, FEED_FIELDS, STATION_STATE,
+)  # fmt: skip
 
 
 def partition_of(system_id: str, partitions: int) -> int:

@@ -60,6 +60,12 @@ def _text(words: str, version: str) -> str | list[dict[str, str]]:
     return words if version < "3" else [{"text": words, "language": LANGUAGE}]
 
 
+def _bikes_names(version: str) -> tuple[str, ...]:
+    """In 2.3 both names, as the recorded feed of Oslo has it: the demo's city goes on as it was."""
+    names = {"2.3": ("num_vehicles_available", "num_bikes_available"), "3.0": ("num_vehicles_available",)}
+    return names.get(version, ("num_bikes_available",))
+
+
 def _flag(is_so: bool, version: str) -> bool | int:
     return is_so if version >= "2" else int(is_so)
 
@@ -123,7 +129,7 @@ def _status(station: SimStation, updated_s: int, version: str) -> dict[str, Any]
         "is_renting": _flag(station.is_open, version),
         "is_returning": _flag(station.is_open, version),
         "last_reported": _time(station.reported_ms(updated_s * 1000) // 1000, version),
-        "num_bikes_available" if version < "3" else "num_vehicles_available": station.bikes,
+        **dict.fromkeys(_bikes_names(version), station.bikes),
         "num_docks_available": station.docks,
     }
     if _has_types(version):

@@ -245,6 +245,7 @@ def test_the_hours_checks_look_at_their_days_only(home: Home) -> None:
     day = NOON.date()
     assert {name: False in said for name, said in checked(home, day, day).items()} == {
         "rows_are_accounted_for": True, "chain_is_unbroken": True, "keys_are_unique": True,
+        "feeds_do_not_drift": False,
     }  # fmt: skip
     later = day + timedelta(days=2)
     assert set().union(*checked(home, later, later + timedelta(days=1)).values()) == {True}

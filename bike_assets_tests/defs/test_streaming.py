@@ -9,15 +9,22 @@ from bike_assets.defs.found import check_result
 from bike_assets.defs.partitions import tags_of
 from bike_assets.defs.streaming import checks
 from bike_assets.defs.streaming.assets import events_tables, live_tables
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_REJECTIONS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
+from bike_assets.model.tables import (
+    EVENTS_FEED_FIELDS,
+    EVENTS_POLLS,
+    EVENTS_REJECTIONS,
+    EVENTS_STATION_STATUS,
+    EVENTS_TABLES,
+    LIVE_TABLES,
+)
 from bike_assets.quality.found import Found
 from bike_assets_tests.defs.conftest import Home, failure
 from bike_assets_tests.lake.rows import write_messages
-from bike_assets_tests.model.builders import NOON, poll, rejection, station_status
+from bike_assets_tests.model.builders import NOON, feed_field, poll, rejection, station_status
 
 DRAINED = {"by": "a query of its own", "seconds": 4.2, "messages": 2}
 EMPTY = sum(table.may_be_empty for table in EVENTS_TABLES + LIVE_TABLES)
-CHECKS = [checks.rows_are_accounted_for, checks.chain_is_unbroken, *checks.keys_are_unique]
+CHECKS = [checks.rows_are_accounted_for, checks.chain_is_unbroken, checks.feeds_do_not_drift, *checks.keys_are_unique]
 
 
 def key(name: str) -> dg.AssetKey:
@@ -113,7 +120,7 @@ def evaluations(home: Home) -> dict[str, list[bool]]:
 
 def test_no_check_passes_over_an_empty_lake(home: Home) -> None:
     said = evaluations(home)
-    assert set(said) == {"rows_are_accounted_for", "chain_is_unbroken", "keys_are_unique"}
+    assert set(said) == {"rows_are_accounted_for", "chain_is_unbroken", "feeds_do_not_drift", "keys_are_unique"}
     assert len(said["keys_are_unique"]) == len(EVENTS_TABLES + LIVE_TABLES)
     # Nothing is refused, and no station looks wrong: that is how it should be.
     assert sum(said.pop("keys_are_unique")) == sum(table.may_be_empty for table in EVENTS_TABLES + LIVE_TABLES)
@@ -136,6 +143,25 @@ def test_checks_fail_over_tables_in_which_something_is_wrong(home: Home) -> None
     assert said["rows_are_accounted_for"] == [False]
     assert said["chain_is_unbroken"] == [False]
     assert sum(said["keys_are_unique"]) == 1 + EMPTY, "only that of events.polls"
+
+
+def test_a_drift_is_a_warning_that_shows_its_first_and_last_occurrence(home: Home) -> None:
+    write_messages(home.lake, EVENTS_FEED_FIELDS, *(
+        feed_field(fetched_at=NOON + n * timedelta(hours=1), **({} if n < 5 else {"median": 150.0, "high": 200.0}))
+        for n in range(8)))  # fmt: skip
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = dg.Definitions(asset_checks=[checks.feeds_do_not_drift], resources=home.resources)
+        job = made.resolve_implicit_global_asset_job_def()
+        result = job.execute_in_process(instance=instance, tags=tags_of(NOON.date(), NOON.date()))
+    (said,) = result.get_asset_check_evaluations()
+    assert (result.success, said.passed, said.severity) == (True, False, dg.AssetCheckSeverity.WARN)
+    assert said.asset_key == key("events.feed_fields")
+    assert said.metadata["first_bad"].value == [{
+        "system_id": "oslo", "feed": "station_information", "path": "data.stations[].capacity", "drift": "unit",
+        "before": "median 15", "now": "median 150", "before_at": "2026-06-01 16:00:00+00:00",
+        "first_at": "2026-06-01 17:00:00+00:00", "last_at": "2026-06-01 19:00:00+00:00", "bodies": 3, "polls": 0}]
+    assert (said.metadata["checked"].value, said.metadata["bad"].value) == (8, 1)
+    assert str(said.metadata["see_all"].value).startswith('`bike sql "WITH fields AS')
 
 
 @pytest.mark.parametrize(

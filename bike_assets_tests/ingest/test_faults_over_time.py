@@ -3,11 +3,14 @@
 As in `test_faults`: over HTTP, through all that the poller does, at simulated instants.
 """
 
+from functools import cache
+from typing import Any
+
 import pytest
 
 from bike_assets.model import topics
 from bike_assets.model.constants import JUMPED_M
-from bike_assets_tests.ingest.rounds import GBFS, KINDS, TOWN, Rounds, rounds
+from bike_assets_tests.ingest.rounds import ALL_CONTRACTS, GBFS, KINDS, TOWN, Rounds, rounds
 
 STATUS, INFORMATION = "station_status", "station_information"
 METRES_A_DEGREE = 111_195
@@ -133,3 +136,33 @@ def test_a_station_id_used_again_300_km_away_is_described_anew_once_and_goes_on(
     assert metres == pytest.approx(300_000, rel=0.01)
     assert metres > JUMPED_M
     assert (told[1]["lon"], told[1]["name"]) == (told[0]["lon"], told[0]["name"])
+
+
+def hours_beside(kind: str, fault: str | None) -> list[tuple[str, str, Any]]:
+    """What the other system has after two hours, for one of which the town had a fault; each row of the town's polls
+    is accounted for.
+    """
+    with pytest.MonkeyPatch.context() as patch, rounds(kind, patch) as both:
+        for name, times in ((None, 3), (fault, 6), (None, 2)):
+            both.fault(name)
+            for _ in range(times):
+                both.ride()
+                polls = both.poll(minutes=11).values()
+                assert all(poll.rows_in == poll.rows_accepted + poll.rows_rejected for poll in polls)
+        assert both.readings() == both.true_readings()
+        return both.of_village()
+
+
+@cache
+def undisturbed(kind: str) -> list[tuple[str, str, Any]]:
+    return hours_beside(kind, None)
+
+
+# A body that stands still is that of all who share it.
+OF_ONE = [(fault, kind) for fault in ("frozen", "older", "empty", "moved_300_km") for kind in (*KINDS, ALL_CONTRACTS)
+          if (fault, kind) != ("frozen", ALL_CONTRACTS)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "kind"), OF_ONE)
+def test_what_a_town_does_wrong_for_an_hour_is_no_trouble_of_the_village(fault: str, kind: str) -> None:
+    assert hours_beside(kind, fault) == undisturbed(kind)

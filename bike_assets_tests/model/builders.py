@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from bike_assets.model.messages import (
     EventKind,
+    FeedField,
     Outcome,
     Poll,
     Rejection,
@@ -60,6 +61,15 @@ def rejection(**given: Any) -> Rejection:
     return Rejection(**(refused | given))
 
 
+def feed_field(**given: Any) -> FeedField:
+    """The capacity of three stations."""
+    healthy: dict[str, Any] = {
+        "system_id": "oslo", "feed": "station_information", "fetched_at": NOON, "path": "data.stations[].capacity",
+        "objects": 3, "given": 3, "kind": "number", "low": 10.0, "median": 15.0, "high": 20.0, "words": None,
+    }  # fmt: skip
+    return FeedField(**(healthy | given))
+
+
 def one_of_each() -> list[tuple[str, Struct]]:
     """A message of each kind, with the name of its topic."""
     return [
@@ -72,6 +82,7 @@ def one_of_each() -> list[tuple[str, Struct]]:
             timezone="Europe/Oslo", kind="gbfs")),
         ("polls", poll()),
         ("rejections", rejection()),
+        ("feed_fields", feed_field()),
         ("station_state", StationState(
             system_id="oslo", station_id="1", changed_at=NOON, **reading()._asdict(), state=State.AVAILABLE,
             state_since=NOON, reported_at=None, absent_since=None, last_seen_at=None)),

@@ -12,7 +12,13 @@ from bike_assets.defs.found import check_result
 from bike_assets.defs.partitions import days_of
 from bike_assets.defs.resources import Lake
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
+from bike_assets.model.tables import (
+    EVENTS_FEED_FIELDS,
+    EVENTS_POLLS,
+    EVENTS_STATION_STATUS,
+    EVENTS_TABLES,
+    LIVE_TABLES,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,13 +37,19 @@ class Rule(Protocol):
 
 
 def _look(
-    context: dg.AssetCheckExecutionContext, lake: Lake, rule: Rule, *, may_be_empty: bool = False
+    context: dg.AssetCheckExecutionContext,
+    lake: Lake,
+    rule: Rule,
+    *,
+    may_be_empty: bool = False,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
     """That days hold no row is told by other means: whether somebody polls. A table that never held one is not well."""
     days = days_of(context.run)
     first, last = days or (None, None)
     with lake.duckdb() as con:
-        return check_result(rule(con, first, last), may_be_empty=may_be_empty or days is not None)
+        found = rule(con, first, last)
+    return check_result(found, may_be_empty=may_be_empty or days is not None, severity=severity)
 
 
 @dg.asset_check(asset=list(EVENTS_POLLS.path))
@@ -54,6 +66,14 @@ def chain_is_unbroken(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg.
     from bike_assets.quality.events import chain_is_unbroken as rule
 
     return _look(context, lake, rule)
+
+
+@dg.asset_check(asset=list(EVENTS_FEED_FIELDS.path))
+def feeds_do_not_drift(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg.AssetCheckResult:
+    """Each feed has the fields, kinds of values, units and words that it had in the week before; only warns."""
+    from bike_assets.quality.drift import feeds_do_not_drift as rule
+
+    return _look(context, lake, rule, severity=dg.AssetCheckSeverity.WARN)
 
 
 def _keys_are_unique(table: Table) -> dg.AssetChecksDefinition:
