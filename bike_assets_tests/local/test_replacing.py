@@ -29,10 +29,10 @@ from bike_assets.services import poller_lock, stream_lock
 from bike_assets.settings import Settings, load_settings
 from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOWN, after, decoded
 from bike_assets_tests.ingest.stand_in import PARTITIONS, StandInKafka, StandInWriter, replay
-from bike_assets_tests.ingest.test_against_oracle import answers
+from bike_assets_tests.ingest.test_against_oracle import RECORDINGS, answers
 from bike_assets_tests.lake.rows import write
 from bike_assets_tests.model.builders import NOON
-from bike_assets_tests.oracle.events import Line
+from bike_assets_tests.oracle.events import Line, read_lines
 from bike_assets_tests.oracle.made import MADE, NO_JSON, Station, recordings
 
 Rows = list[tuple[Any, ...]]
@@ -179,6 +179,28 @@ def assert_replaced(home: Path, recorded: list[tuple[list[Line], float | None]])
 @pytest.mark.parametrize("part", [0, 0.4, 0.99])
 def test_what_is_made_by_hand_is_replaced_from_any_poll_on(tmp_path: Path, part: float) -> None:
     assert_replaced(tmp_path, [(in_order(lines), part) for lines in MADE.values()])
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name.split("_")[0])
+def test_the_real_recordings_are_replaced_from_their_middle_on(tmp_path: Path, path: Path) -> None:
+    assert_replaced(tmp_path, [(in_order(read_lines(path)), 0.5)])
+
+
+def test_which_types_are_electric_is_still_known(world: World, tmp_path: Path) -> None:
+    """No table tells; only an answer before those that are replayed did."""
+    types = [{"vehicle_type_id": "e", "form_factor": "bicycle", "propulsion_type": "electric"}]
+    lines = [GBFS.poll(after(minutes=n), TOWN | {"1": Station(n)}) for n in range(1, 6)]
+    for line in lines:
+        for row in line["body"]["data"]["stations"]:
+            row["vehicle_types_available"] = [{"vehicle_type_id": "e", "count": row["num_bikes_available"]}]
+    told = GBFS.line(NOON, "vehicle_types",
+                     body={"last_updated": 1, "ttl": 0, "version": "2.3", "data": {"vehicle_types": types}})
+    mended, broken = answers([told, *lines]), answers([told, *spoiled(lines)])
+    world.replay(broken)
+    world.replace(since(mended, AT))
+    assert {2, 3, 4, 5} <= {poll["ebikes_available"] for poll in world.kafka.rows(topics.POLLS)}
+    wanted = untouched(tmp_path / "other", [*before(broken, AT), *since(mended, AT)])
+    assert (world.rows(), world.state()) == (wanted.rows(), wanted.state())
 
 
 def test_anything_is_replaced_and_the_others_stay_as_they_were(tmp_path: Path) -> None:
