@@ -19,13 +19,15 @@ from bike_assets.model.messages import GOOD, StationInformation, StationState, S
 from bike_assets.model.past import Past
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
+    EVENTS_FEED_FIELDS,
     EVENTS_POLLS,
     EVENTS_STATION_INFORMATION,
     EVENTS_STATION_STATUS,
     EVENTS_SYSTEM_INFORMATION,
 )
 
-TABLES = (EVENTS_STATION_STATUS, EVENTS_STATION_INFORMATION, EVENTS_SYSTEM_INFORMATION, EVENTS_POLLS)
+TABLES = (EVENTS_STATION_STATUS, EVENTS_STATION_INFORMATION, EVENTS_SYSTEM_INFORMATION, EVENTS_POLLS,
+          EVENTS_FEED_FIELDS)
 """What is looked at."""
 
 _GOOD = ", ".join(f"'{outcome.value}'" for outcome in sorted(GOOD))
@@ -84,10 +86,17 @@ _SYSTEMS = f"""
     times AS (
         SELECT system_id, arg_max(struct_pack(updated_at), fetched_at).updated_at AS feed_updated_at,
                bool_or(coalesce(has_moved, false)) AS feed_has_advanced
-        FROM moves GROUP BY ALL)
+        FROM moves GROUP BY ALL),
+    shapes AS (
+        SELECT system_id, feed, max(fetched_at) AS last FROM {EVENTS_FEED_FIELDS.name} JOIN cuts USING (system_id)
+        WHERE fetched_at < cuts.at AND utc_date <= cuts.at::DATE GROUP BY ALL),
+    shaped AS (
+        SELECT system_id, map(list(feed), list(last)) AS shaped_at FROM shapes GROUP BY ALL)
     SELECT system_id, observed_at, last_good_poll_at, feed_updated_at,
-           coalesce(feed_has_advanced, false) AS feed_has_advanced, NULL AS electric_types, false AS is_shared_feed
-    FROM seen LEFT JOIN good USING (system_id) LEFT JOIN times USING (system_id)"""
+           coalesce(feed_has_advanced, false) AS feed_has_advanced, NULL AS electric_types, false AS is_shared_feed,
+           coalesce(shaped_at, MAP {{}}) AS shaped_at
+    FROM seen LEFT JOIN good USING (system_id) LEFT JOIN times USING (system_id)
+    LEFT JOIN shaped USING (system_id)"""
 
 # `reported_at` is that of the last change: a keyframe has a newer one, which nobody remembers.
 _STATIONS = f"""

@@ -17,17 +17,18 @@ from bike_assets.model.tables import (
     EVENTS_POLLS,
     EVENTS_REJECTIONS,
     EVENTS_STATION_INFORMATION,
-    EVENTS_STATION_STATUS,
     EVENTS_SYSTEM_INFORMATION,
+    EVENTS_TABLES,
     LIVE_SYSTEM_MINUTE,
 )
 
 TRIES = 3
 """How often a table is tried that a compaction got in the way of."""
 
-_INSTANT = {EVENTS_STATION_STATUS: "observed_at", EVENTS_STATION_INFORMATION: "observed_at",
-            EVENTS_SYSTEM_INFORMATION: "observed_at", EVENTS_POLLS: "fetched_at", EVENTS_REJECTIONS: "fetched_at",
-            LIVE_SYSTEM_MINUTE: "minute"}  # fmt: skip
+_INSTANT = {
+    table: next(name for name in table.grain if name.endswith("_at"))
+    for table in EVENTS_TABLES if "system_id" in table.grain
+} | {LIVE_SYSTEM_MINUTE: "minute"}  # fmt: skip
 
 # A poll out of order made nothing and is in no recording; a message that was unreadable tells of Kafka, not of a feed.
 _ONLY = {EVENTS_POLLS: "outcome <> 'out_of_order'", EVENTS_REJECTIONS: "reason NOT LIKE 'unreadable_message%'"}
