@@ -35,9 +35,13 @@ def median_s(dagster: Dagster, repeats: int, job: str, **given: Any) -> float:
 def running_dagster(made: Home, location: str, *workspace: object) -> Iterator[Dagster]:
     """Webserver and daemon for as long as the block runs; `workspace` is how both are told of the project."""
     port = made.ports["DAGSTER_PORT"]
+    running = Dagster(made.url("DAGSTER_PORT"), location)
+
+    def start(command: str, *words: str) -> None:
+        last.callback(end, made.start(*words, *workspace, command=(str(BIN / command),), log=command))
+
     with ExitStack() as last:
-        for command, words in (("dagster-webserver", ("-h", "127.0.0.1", "-p", port)), ("dagster-daemon", ("run",))):
-            last.callback(end, made.start(*words, *workspace, command=(str(BIN / command),), log=command))
-        running = Dagster(made.url("DAGSTER_PORT"), location)
+        start("dagster-webserver", "-h", "127.0.0.1", "-p", f"{port}")
         wait_for("Dagster's code location", lambda: is_loaded(running))
+        start("dagster-daemon", "run")  # after it: two that make an instance's storage at once break it
         yield running
