@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
-from bike_assets_tests.journeys.homes import Home
 from bike_assets_tests.oracle.events import (
     Line,
     information_rows,
@@ -50,7 +49,13 @@ def expected(table: Told, lines: list[Line]) -> list[Row]:
     return sorted(rows, key=lambda row: [row[name] for name in table.grain])
 
 
-def found(home: Home, table: Told, systems: str = "true") -> list[Row]:
+class Asked(Protocol):
+    """Whoever answers a question of the tables."""
+
+    def rows(self, query: str) -> list[Row]: ...
+
+
+def found(home: Asked, table: Told, systems: str = "true") -> list[Row]:
     """The rows that stand in a table, in the order of its key, without what the oracle does not tell.
 
     `systems` is a condition in SQL.

@@ -12,15 +12,17 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from rich.console import Console
 
 from bike_assets.ingest.memory import Memories
+from bike_assets.ingest.profiles import Profile
 from bike_assets.ingest.replay import newer
 from bike_assets.ingest.rewind import covered
 from bike_assets.lake.duck import connect
 from bike_assets.local import replacing
 from bike_assets.model import topics
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
-from bike_assets.model.errors import HalfReplaced, NotARecording, NotReplaced
+from bike_assets.model.errors import AlreadyRunning, HalfReplaced, NotARecording, NotReplaced
 from bike_assets.model.tables import EVENTS_TABLES
 from bike_assets.model.topics import TOPICS
 from bike_assets.quality.events import chain_is_unbroken
@@ -31,6 +33,7 @@ from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOWN, after, decod
 from bike_assets_tests.ingest.stand_in import PARTITIONS, StandInKafka, StandInWriter, replay
 from bike_assets_tests.ingest.test_against_oracle import RECORDINGS, answers
 from bike_assets_tests.lake.rows import write
+from bike_assets_tests.local.test_rebuild import held_by_another
 from bike_assets_tests.model.builders import NOON
 from bike_assets_tests.oracle.events import Line, read_lines
 from bike_assets_tests.oracle.made import MADE, NO_JSON, Station, recordings
@@ -351,3 +354,13 @@ def test_what_nobody_knew_then_is_forgotten(world: World) -> None:
     newest = {(each.topic, each.key): each.value for own in world.kafka.committed.values() for each in own
               if each.topic.is_compacted}
     assert {value for (topic, _), value in newest.items() if topic is topics.STATION_STATE} == {None}
+
+
+@pytest.mark.parametrize(("lock", "who"), [("poller.lock", "A poller or a replay"),
+                                           ("stream.lock", "A stream or a drain")])
+def test_it_is_refused_beside_who_writes(world: World, lock: str, who: str) -> None:
+    with (
+        held_by_another(world.settings.run / lock) as pid,
+        pytest.raises(AlreadyRunning, match=rf"^{who} is at work in this home: .*\(pid {pid}\)"),
+    ):
+        replacing.replace(world.settings, lambda _: lambda: MENDED, lambda _: Profile(), Console())
