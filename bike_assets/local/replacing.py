@@ -45,6 +45,7 @@ from bike_assets.settings import Settings
 from bike_assets.stream.closing import forget_days
 from bike_assets.stream.floors import Floors, raise_floors
 from bike_assets.stream.offsets import end_offsets
+from bike_assets.stream.service import draining
 
 Answers = Callable[[], Iterable[Answer]]
 OpenWriter = Callable[[int], Rewinding]
@@ -86,18 +87,19 @@ def replace(
             return PartitionWriter(servers, partition, profile_of)
 
         finish(settings, writer, partitions)
-        _drain(settings)
-        with connect(settings.lake) as con:
-            answers = choose(con)
-            found = covered(answers())
-            refuse_less(con, found)
-            cuts = {system_id: each.first for system_id, each in found.items()}
-            before = _figures(con, cuts)
-            planned = plan(con, cuts, writer, partitions)
-        note(settings, planned, end_offsets(servers))
-        finish(settings, writer, partitions)
-        replayed = replay_answers(servers, partitions, profile_of, answers(), "replaced", console)
-        _drain(settings)
+        with draining(services.stream_plan(settings, spark_home(settings))) as drain_now:
+            drain_now()
+            with connect(settings.lake) as con:
+                answers = choose(con)
+                found = covered(answers())
+                refuse_less(con, found)
+                cuts = {system_id: each.first for system_id, each in found.items()}
+                before = _figures(con, cuts)
+                planned = plan(con, cuts, writer, partitions)
+            note(settings, planned, end_offsets(servers))
+            finish(settings, writer, partitions)
+            replayed = replay_answers(servers, partitions, profile_of, answers(), "replaced", console)
+            drain_now()
         with connect(settings.lake) as con:
             after = _figures(con, cuts)
     return {
@@ -202,13 +204,6 @@ def _opened(writer: Rewinding) -> Iterator[Rewinding]:
         yield writer
     finally:
         writer.close()
-
-
-def _drain(settings: Settings) -> None:
-    """All that the topics hold brought into the tables; the caller holds the stream's lock."""
-    from bike_assets.stream.service import drain
-
-    drain(services.stream_plan(settings, spark_home(settings)))
 
 
 def _said(at: datetime) -> str:

@@ -4,7 +4,8 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,16 +71,27 @@ def drain(plan: StreamPlan) -> None:
 
     Raises LakeBroken with Spark's reason where a query fails. The caller holds the checkpoint's lock.
     """
+    with draining(plan) as drain_now:
+        drain_now()
+
+
+@contextmanager
+def draining(plan: StreamPlan) -> Iterator[Callable[[], None]]:
+    """What drains as often as it is called, in one session for all: its start takes longer than what it does."""
     spark = spark_session(plan.spark, "bike drain")
     try:
-        for name, build in _queries(plan, Counter()).items():
-            query = build(spark).trigger(availableNow=True).start()
-            try:
-                query.awaitTermination()
-            except StreamingQueryException as err:
-                raise LakeBroken(f"The query {name} failed: {_reason(err)}") from None
+        yield lambda: _drain(plan, spark)
     finally:
         spark.stop()
+
+
+def _drain(plan: StreamPlan, spark: SparkSession) -> None:
+    for name, build in _queries(plan, Counter()).items():
+        query = build(spark).trigger(availableNow=True).start()
+        try:
+            query.awaitTermination()
+        except StreamingQueryException as err:
+            raise LakeBroken(f"The query {name} failed: {_reason(err)}") from None
 
 
 def run_stream(plan: StreamPlan, heartbeat: Heartbeat, stop: threading.Event) -> None:
