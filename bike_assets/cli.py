@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -12,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from bike_assets.cli_exports import exports_app
 from bike_assets.cli_sources import sources_app
 from bike_assets.model.errors import BikeAssetsError, SomethingMissing
 from bike_assets.model.messages import GOOD
@@ -32,6 +32,7 @@ app = typer.Typer(
 services_app = typer.Typer(help="One service in the foreground, until Ctrl-C.", no_args_is_help=True)
 app.add_typer(services_app, name="run")
 app.add_typer(sources_app, name="sources")
+app.add_typer(exports_app, name="export")
 
 _ANY_WIDTH = 100_000
 
@@ -328,29 +329,6 @@ def ci(
         _print_report(found)
     if not found.is_good:
         raise typer.Exit(1)
-
-
-@app.command()
-def export(
-    file_format: Annotated[Literal["parquet", "csv"], typer.Argument(help="What kind of files.")],
-    system: Annotated[str, typer.Argument(help="A city's system_id.")],
-    days: Annotated[str, typer.Argument(help="A local day, 2026-11-20, or a month, 2026-11.")],
-    to: Annotated[Path | None, typer.Option(help="The directory; otherwise SYSTEM/DAYS here.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """A city's day or month of the warehouse as files, one a table, with the data dictionary beside them.
-
-    Example: `bike export parquet oslobysykkel 2026-11`.
-    """
-    from bike_assets.exports.files import export_files
-
-    target = to or Path(system.replace(":", "_"), days)
-    files = export_files(settings_of().lake, system, days, file_format, target)
-    if as_json:
-        print_json([asdict(file) for file in files])
-        return
-    for file in files:
-        out.print(f"{escape(str(file.path))}: {file.rows} rows, {file.bytes} bytes", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     jcdecaux_key: SecretStr | None = Field(None, description="the key of JCDecaux's API")
     jcdecaux_url: str = Field("https://api.jcdecaux.com", description="JCDecaux's API")
 
+    postgres: SecretStr | None = Field(None, description="a PostgreSQL that the warehouse is served from")
+
     alert_webhook: SecretStr | None = Field(None, description="where each incident is posted as JSON")
     slack_webhook: SecretStr | None = Field(None, description="Slack's incoming webhook for incidents")
     alert_email: str | None = Field(None, description="who gets incidents by mail, with commas between them")

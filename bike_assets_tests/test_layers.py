@@ -40,13 +40,14 @@ MAY_IMPORT = {
     "definitions": "defs",
     "terminal": "settings logs",
     "cli_sources": "terminal local sources",
-    "cli": "cli_sources terminal model lake exports settings services local",
+    "cli_exports": "terminal settings locks model exports",
+    "cli": "cli_sources cli_exports terminal model lake settings services local",
     "__main__": "cli",
     "__init__": "",
 }
 
 SLOW = {"pyspark", "delta", "deltalake", "confluent_kafka", "duckdb"}
-LOADS_FAST = ("defs", "definitions", "cli", "cli_sources", "terminal", "services", "settings")
+LOADS_FAST = ("defs", "definitions", "cli", "cli_sources", "cli_exports", "terminal", "services", "settings")
 
 
 def modules(layer: str) -> list[Path]:

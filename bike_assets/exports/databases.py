@@ -1,0 +1,37 @@
+"""The databases that the warehouse can be served from, by the names that the command line and the settings have."""
+
+from typing import TYPE_CHECKING
+
+from bike_assets.model.errors import WrongSettings
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from bike_assets.exports.serve import Database
+
+EXAMPLES = {
+    "postgres": "postgresql://user:password@host:5432/bikes",
+}
+"""How each is named; the setting is `BIKE_<NAME>`."""
+
+
+def database(name: str, address: str | None) -> "Database":
+    """The database, which is not asked anything yet. Raises WrongSettings where its address is missing or none."""
+    if address is None:
+        raise WrongSettings(f"BIKE_{name.upper()} is not set: it is the database's address, such as {EXAMPLES[name]}.")
+    from bike_assets.exports.postgres import Postgres
+
+    return Postgres(_url(name, address))
+
+
+def _url(name: str, address: str) -> "sa.URL":
+    import sqlalchemy as sa
+
+    try:
+        url = sa.make_url(address)
+    except (sa.exc.ArgumentError, ValueError):  # neither is repeated: a password may stand in it
+        url = None
+    schemes = {EXAMPLES[name].partition(":")[0]}
+    if url is None or not url.database or url.get_backend_name() not in schemes:
+        raise WrongSettings(f"BIKE_{name.upper()} is no address of such a database: give one like {EXAMPLES[name]}.")
+    return url

@@ -1,0 +1,76 @@
+"""Real servers that the warehouse is exported into, each asked by its own client."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from bike_assets.exports.databases import database
+from bike_assets.exports.serve import Database
+from bike_assets.model.schema import Table
+from bike_assets_tests.exports.reading import Rows, told
+from bike_assets_tests.postgres import PASSWORD, Postgres
+
+
+class Server(Protocol):
+    """A database of one test's own."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def password(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    def rows(self, table: Table) -> Rows:
+        """The table's rows, by the database's own client."""
+
+    def tables(self) -> set[str]:
+        """What is there beside the book, partitions left out."""
+
+    def set_read_only(self, *, on: bool) -> None: ...
+    def called(self, table: Table) -> str:
+        """The table's name there."""
+
+    def execute(self, statement: str) -> None: ...
+
+
+def of(server: Server) -> Database:
+    """The database as an export sees it."""
+    return database(server.name, server.address)
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """By psql."""
+
+    server: Postgres
+    name: str = "postgres"
+    password: str = PASSWORD
+
+    @property
+    def address(self) -> str:
+        return self.server.url
+
+    def rows(self, table: Table) -> Rows:
+        return told(table, self._json(f"SELECT json_agg(t) FROM {table.name} AS t"))  # noqa: S608
+
+    def tables(self) -> set[str]:
+        names = self.server.psql(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'warehouse'::regnamespace AND relkind IN ('r', 'p') "
+            "AND NOT relispartition"
+        )
+        return set(names.split())
+
+    def set_read_only(self, *, on: bool) -> None:
+        # By another database: this one takes no ALTER DATABASE either, then.
+        replace(self.server, database="postgres").psql(
+            f"ALTER DATABASE {self.server.database} SET default_transaction_read_only = {on}"
+        )
+
+    def called(self, table: Table) -> str:
+        return table.name
+
+    def execute(self, statement: str) -> None:
+        self.server.psql(statement)
+
+    def _json(self, query: str) -> list[dict[str, Any]]:
+        return json.loads(self.server.psql(query) or "[]")  # type: ignore[no-any-return]
