@@ -138,6 +138,8 @@ def status(
     out.print(table)
     for each in found["incidents"]:
         out.print(f"[red]{each['severity']}[/] since {each['since']}: {escape(each['says'])}")
+    for each in found["databases"]:
+        out.print(f"database {each['name']}: {escape(each['says'])}", highlight=False, soft_wrap=True)
     out.print(found["summary"])
 
 

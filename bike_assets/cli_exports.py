@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from rich.markup import escape
 
 from bike_assets.locks import held
-from bike_assets.model.errors import WrongDay
+from bike_assets.model.errors import NotServed, WrongDay
 from bike_assets.settings import Settings
 from bike_assets.terminal import AsJson, err, out, print_json, settings_of
 
@@ -70,18 +70,24 @@ def _files(
 
 def _database(name: str, first: str | None, last: str | None, *, as_json: bool) -> None:
     from bike_assets.exports.databases import database
+    from bike_assets.exports.notes import write_note
     from bike_assets.exports.serve import lag, serve
 
     settings = settings_of()
     days = _range(first, last)
-    lock = settings.run / f"export-{name}.lock"
+    lock, note = settings.run / f"export-{name}.lock", settings.export_note(name)
     database_ = database(name, _address(settings, name))
     with held(lock, f"Another export into {name} is under way"):
         try:
             done = serve(settings.lake, database_, days, _tell(as_json=as_json))
-            behind = lag(settings.lake, database_.book())
+            book = database_.book()
+        except NotServed as error:
+            write_note(note, None, str(error))
+            raise
         finally:
             database_.close()
+    write_note(note, book, None)
+    behind = lag(settings.lake, book)
     if as_json:
         parts = [asdict(part) for part in done]
         print_json({"parts": parts, "days_behind": behind.days, "oldest_behind": behind.oldest})

@@ -23,6 +23,9 @@ from pydantic_settings import (
 from bike_assets.model.errors import WrongSettings
 
 ENV_FILE = Path(".env")
+DATABASES = ("postgres",)
+"""The settings that name a database to serve the warehouse from."""
+
 SETTINGS_FILE = Path("bike.toml")
 NO_SETTINGS = frozenset({"BIKE_SUPERVISED_HOME", "BIKE_CHILD_OF", "BIKE_TEST_HOME"})
 """Variables by which processes of ours are known, and the tests' home."""
@@ -118,6 +121,15 @@ class Settings(BaseSettings):
     def exports(self) -> Path:
         """Days of systems as files, for whoever takes them."""
         return self.home / "exports"
+
+    @property
+    def databases(self) -> list[str]:
+        """Those that the warehouse is served from."""
+        return [name for name in DATABASES if getattr(self, name) is not None]
+
+    def export_note(self, name: str) -> Path:
+        """What the last export into this database saw of it."""
+        return self.run / f"export-{name}.json"
 
     @property
     def lake(self) -> Path:

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "stream": "model lake files",
     "warehouse": "model lake",
     "quality": "model lake",
-    "exports": "model lake",
+    "exports": "model lake files",
     "dashboard": "model lake",
     "simulator": "model",
     "alerts": "model sources heartbeats files",
@@ -35,7 +35,8 @@ MAY_IMPORT = {
     # Where the layers are put together: services without Dagster and without what starts them.
     "services": "model sources lake ingest stream dashboard simulator settings heartbeats locks reporting files"
     " allocator",
-    "local": "model sources lake ingest stream alerts defs definitions settings heartbeats locks services files",
+    "local": "model sources lake ingest stream alerts exports defs definitions settings heartbeats locks services"
+    " files",
     "defs": "model sources lake warehouse quality exports alerts heartbeats settings",
     "definitions": "defs",
     "terminal": "settings logs",
