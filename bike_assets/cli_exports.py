@@ -54,6 +54,33 @@ def postgres(first: First = None, last: Last = None, as_json: AsJson = False) ->
     _database("postgres", first, last, as_json=as_json)
 
 
+@exports_app.command()
+def mysql(first: First = None, last: Last = None, as_json: AsJson = False) -> None:
+    """Days of the warehouse into the MariaDB or MySQL that BIKE_MYSQL names; what is there already is left alone.
+
+    Examples: `bike export mysql 2026-11-20`, `bike export mysql 2026-11-01 2026-11-20`.
+    """
+    _database("mysql", first, last, as_json=as_json)
+
+
+@exports_app.command()
+def mssql(first: First = None, last: Last = None, as_json: AsJson = False) -> None:
+    """Days of the warehouse into the SQL Server that BIKE_MSSQL names; what is there already is left alone.
+
+    Examples: `bike export mssql 2026-11-20`, `bike export mssql 2026-11-01 2026-11-20`.
+    """
+    _database("mssql", first, last, as_json=as_json)
+
+
+@exports_app.command()
+def duckdb(first: First = None, last: Last = None, as_json: AsJson = False) -> None:
+    """Days of the warehouse into the DuckDB file that BIKE_DUCKDB names; what is there already is left alone.
+
+    Examples: `bike export duckdb 2026-11-20`, `bike export duckdb 2026-11-01 2026-11-20`.
+    """
+    _database("duckdb", first, last, as_json=as_json)
+
+
 def _files(
     file_format: Literal["parquet", "csv"], system: str, days: str, to: Path | None, *, as_json: bool
 ) -> None:
@@ -107,7 +134,9 @@ def _tell(*, as_json: bool) -> Callable[["Served"], None]:
 
 def _address(settings: Settings, name: str) -> str | None:
     value = getattr(settings, name)
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
+    if value is None:
+        return None
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def _range(first: str | None, last: str | None) -> tuple[date, date] | None:

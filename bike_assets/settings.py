@@ -23,7 +23,7 @@ from pydantic_settings import (
 from bike_assets.model.errors import WrongSettings
 
 ENV_FILE = Path(".env")
-DATABASES = ("postgres",)
+DATABASES = ("postgres", "mysql", "mssql", "duckdb")
 """The settings that name a database to serve the warehouse from."""
 
 SETTINGS_FILE = Path("bike.toml")
@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     jcdecaux_url: str = Field("https://api.jcdecaux.com", description="JCDecaux's API")
 
     postgres: SecretStr | None = Field(None, description="a PostgreSQL that the warehouse is served from")
+
+    mysql: SecretStr | None = Field(None, description="a MariaDB or MySQL that the warehouse is served from")
+    mssql: SecretStr | None = Field(None, description="a SQL Server that the warehouse is served from")
+    duckdb: Path | None = Field(None, description="a DuckDB file that the warehouse is served from")
 
     alert_webhook: SecretStr | None = Field(None, description="where each incident is posted as JSON")
     slack_webhook: SecretStr | None = Field(None, description="Slack's incoming webhook for incidents")

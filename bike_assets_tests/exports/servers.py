@@ -1,13 +1,19 @@
 """Real servers that the warehouse is exported into, each asked by its own client."""
 
 import json
+import subprocess
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
+
+import duckdb
 
 from bike_assets.exports.databases import database
 from bike_assets.exports.serve import Database
 from bike_assets.model.schema import Table
+from bike_assets_tests import mariadb
 from bike_assets_tests.exports.reading import Rows, told
+from bike_assets_tests.mariadb import MariaDb
 from bike_assets_tests.postgres import PASSWORD, Postgres
 
 
@@ -74,3 +80,66 @@ class PostgresServer:
 
     def _json(self, query: str) -> list[dict[str, Any]]:
         return json.loads(self.server.psql(query) or "[]")  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class MariaDbServer:
+    """By its own client."""
+
+    server: MariaDb
+    name: str = "mysql"
+    password: str = mariadb.PASSWORD
+
+    @property
+    def address(self) -> str:
+        return self.server.url
+
+    def rows(self, table: Table) -> Rows:
+        pairs = ", ".join(f"'{column.name}', `{column.name}`" for column in table.columns)
+        lines = self.server.ask(f"SELECT JSON_OBJECT({pairs}) FROM {table.path[1]}").splitlines()  # noqa: S608
+        return told(table, map(json.loads, lines))
+
+    def tables(self) -> set[str]:
+        return set(self.server.ask("SHOW TABLES").split())
+
+    def set_read_only(self, *, on: bool) -> None:
+        self.server.as_root(f"SET GLOBAL read_only = {int(on)}")
+
+    def called(self, table: Table) -> str:
+        return table.path[1]
+
+    def execute(self, statement: str) -> None:
+        self.server.ask(statement)
+
+
+@dataclass(frozen=True)
+class DuckFileServer:
+    """By DuckDB itself, which opens the file as anybody would."""
+
+    path: Path
+    name: str = "duckdb"
+    password: str = "none"  # noqa: S105
+
+    @property
+    def address(self) -> str:
+        return str(self.path)
+
+    def rows(self, table: Table) -> Rows:
+        with duckdb.connect(str(self.path), read_only=True) as con:
+            con.execute("SET TimeZone = 'UTC'")
+            names = ", ".join(f'"{column.name}"' for column in table.columns)
+            return sorted(con.sql(f"SELECT {names} FROM {table.name}").fetchall(), key=str)  # noqa: S608
+
+    def tables(self) -> set[str]:
+        with duckdb.connect(str(self.path), read_only=True) as con:
+            return {name for (name,) in con.sql("SELECT table_name FROM duckdb_tables()").fetchall()}
+
+    def set_read_only(self, *, on: bool) -> None:
+        subprocess.run(["mount", "-o", f"remount,{'ro' if on else 'rw'}", self.path.parent], check=True)
+
+    def called(self, table: Table) -> str:
+        return table.name
+
+    def execute(self, statement: str) -> None:
+        with duckdb.connect(str(self.path)) as con:
+            con.execute(statement)

@@ -19,16 +19,22 @@ from bike_assets.model.star import DIMENSIONS, FACTS
 from bike_assets.model.warehouse import DIM_STATION, FACT_STATION_HOUR, FACT_SYSTEM_DAY
 from bike_assets_tests.exports import killed
 from bike_assets_tests.exports.reading import TABLES, Rows, in_lake
-from bike_assets_tests.exports.servers import PostgresServer, Server, of
+from bike_assets_tests.exports.servers import DuckFileServer, MariaDbServer, PostgresServer, Server, of
 from bike_assets_tests.exports.stars import DAYS, STATIONS, a_star, write_day
 from bike_assets_tests.postgres import Postgres
 
 OLD, NEW = DAYS
 
 
-@pytest.fixture(params=["postgres"])
-def server(request: pytest.FixtureRequest) -> Server:
-    return PostgresServer(request.getfixturevalue("postgres"))
+@pytest.fixture(params=["postgres", "mariadb", "duckdb"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Server:
+    match request.param:
+        case "postgres":
+            return PostgresServer(request.getfixturevalue("postgres"))
+        case "mariadb":
+            return MariaDbServer(request.getfixturevalue("mariadb"))
+        case _:
+            return DuckFileServer(tmp_path / "served" / "bikes.duckdb")
 
 
 @pytest.fixture

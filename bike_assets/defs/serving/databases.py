@@ -14,7 +14,7 @@ from bike_assets.defs.warehouse.assets import DIMENSIONS
 from bike_assets.model.star import FACTS
 from bike_assets.settings import load_settings
 
-KINDS = {"postgres": "postgres"}
+KINDS = {"postgres": "postgres", "mysql": "mysql", "mssql": "sqlserver", "duckdb": "duckdb"}
 """What Dagster calls each."""
 
 AGAIN = "*/15 * * * *"
