@@ -63,13 +63,13 @@ def kind_of(err: BaseException) -> type[NotServed]:
     """What kind of trouble it is, by what the driver says."""
     state, number = getattr(err, "sqlstate", None), err.args[0] if err.args else None
     said = str(err)
-    if isinstance(state, str) and state.strip("\0"):
-        return next((kind for begin, kind in _STATES if state.startswith(begin)), DatabaseRefuses)
-    if isinstance(number, int):
+    if isinstance(number, int):  # MariaDB's driver gives a state too, which says little
         found = _OF_FILES.search(said)
         if found and int(found[1]) in _ERRORS_OF_FILES:
             return _ERRORS_OF_FILES[int(found[1])]
         return _NUMBERS.get(number, DatabaseRefuses)
+    if isinstance(state, str) and state.strip("\0"):
+        return next((kind for begin, kind in _STATES if state.startswith(begin)), DatabaseRefuses)
     # Without either there was no answer: the connection failed, or broke.
     is_down = type(err).__name__ in {"OperationalError", "InterfaceError"} and not _REFUSED.search(said)
     return DatabaseDown if is_down else DatabaseRefuses
