@@ -366,10 +366,12 @@ def run_broker() -> None:
 def run_poller() -> None:
     """The poller of the systems in the sources file."""
     from bike_assets import services
-    from bike_assets.local.parts import existing_kafka
+    from bike_assets.local.parts import existing_kafka, register_schemas
 
     settings = settings_of()
-    services.run_poller(settings, existing_kafka(settings))
+    partitions = existing_kafka(settings)
+    register_schemas(settings)
+    services.run_poller(settings, partitions)
 
 
 @services_app.command("stream")

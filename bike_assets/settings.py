@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -72,6 +72,11 @@ class Settings(BaseSettings):
 
     jcdecaux_key: SecretStr | None = Field(None, description="the key of JCDecaux's API")
     jcdecaux_url: str = Field("https://api.jcdecaux.com", description="JCDecaux's API")
+
+    schema_registry_url: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("schema_registry_url", "bike_schema_registry_url"),
+        description="a registry that is told the topics' schemas; SCHEMA_REGISTRY_URL names it too",
+    )
 
     postgres: SecretStr | None = Field(None, description="a PostgreSQL that the warehouse is served from")
 

@@ -93,6 +93,16 @@ class NotWritten(BikeAssetsError):
     """A file that was asked for cannot be written."""
 
 
+class RegistryDown(BikeAssetsError):
+    """The schema registry did not answer, or not as one: the next start of the poller tries again."""
+
+    retryable = True
+
+
+class RegistryRefuses(BikeAssetsError):
+    """The schema registry will not take a schema, however often it is tried."""
+
+
 class NotServed(BikeAssetsError):
     """A database was not brought up to date: each day in it is whole, the one of before or the new one."""
 
