@@ -73,6 +73,15 @@ def mssql(first: First = None, last: Last = None, as_json: AsJson = False) -> No
 
 
 @exports_app.command()
+def cassandra(first: First = None, last: Last = None, as_json: AsJson = False) -> None:
+    """Days of the warehouse into the Cassandra that BIKE_CASSANDRA names; what is there already is left alone.
+
+    Examples: `bike export cassandra 2026-11-20`, `bike export cassandra 2026-11-01 2026-11-20`.
+    """
+    _database("cassandra", first, last, as_json=as_json)
+
+
+@exports_app.command()
 def duckdb(first: First = None, last: Last = None, as_json: AsJson = False) -> None:
     """Days of the warehouse into the DuckDB file that BIKE_DUCKDB names; what is there already is left alone.
 

@@ -23,7 +23,7 @@ from pydantic_settings import (
 from bike_assets.model.errors import WrongSettings
 
 ENV_FILE = Path(".env")
-DATABASES = ("postgres", "mysql", "mssql", "duckdb")
+DATABASES = ("postgres", "mysql", "mssql", "cassandra", "duckdb")
 """The settings that name a database to serve the warehouse from."""
 
 SETTINGS_FILE = Path("bike.toml")
@@ -82,6 +82,7 @@ class Settings(BaseSettings):
 
     mysql: SecretStr | None = Field(None, description="a MariaDB or MySQL that the warehouse is served from")
     mssql: SecretStr | None = Field(None, description="a SQL Server that the warehouse is served from")
+    cassandra: SecretStr | None = Field(None, description="a Cassandra that the warehouse is served from")
     duckdb: Path | None = Field(None, description="a DuckDB file that the warehouse is served from")
 
     alert_webhook: SecretStr | None = Field(None, description="where each incident is posted as JSON")

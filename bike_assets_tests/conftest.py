@@ -13,6 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 from bike_assets.local.broker import LocalBroker
 from bike_assets.local.jars import Jars, ensure_jars
 from bike_assets.local.ports import free_ports
+from bike_assets_tests.cassandra import CassandraServer, cassandra_server
 from bike_assets_tests.java import short_lived_java
 from bike_assets_tests.mariadb import MariaDb, mariadb_server
 from bike_assets_tests.postgres import Postgres, postgres_server
@@ -118,6 +119,13 @@ def mariadb(mariadb_running: MariaDb) -> MariaDb:
     name = f"test_{uuid.uuid4().hex}"
     mariadb_running.as_root(f"CREATE DATABASE {name}")
     return replace(mariadb_running, database=name)
+
+
+@pytest.fixture(scope="session")
+def cassandra_running() -> Iterator[CassandraServer]:
+    """The Cassandra that all tests share."""
+    with cassandra_server(HOME) as running:
+        yield running
 
 
 @pytest.fixture

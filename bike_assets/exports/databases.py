@@ -14,11 +14,13 @@ EXAMPLES = {
     "postgres": "postgresql://user:password@host:5432/bikes",
     "mysql": "mysql://user:password@host:3306/bikes",
     "mssql": "mssql://user:password@host:1433/bikes",
+    "cassandra": "cassandra://user:password@host:9042/bikes",
     "duckdb": "serving/bikes.duckdb",
 }
 """How each is named; the setting is `BIKE_<NAME>`."""
 
-_SCHEMES = {"postgres": {"postgresql"}, "mysql": {"mysql", "mariadb"}, "mssql": {"mssql"}}
+_SCHEMES = {"postgres": {"postgresql"}, "mysql": {"mysql", "mariadb"}, "mssql": {"mssql"},
+            "cassandra": {"cassandra"}}  # fmt: skip
 
 
 def database(name: str, address: str | None) -> "Database":
@@ -38,6 +40,10 @@ def database(name: str, address: str | None) -> "Database":
             from bike_assets.exports.mssql import SqlServer
 
             return SqlServer(_url(name, address))
+        case "cassandra":
+            from bike_assets.exports.cassandra import Cassandra
+
+            return Cassandra(_url(name, address))
         case _:
             from bike_assets.exports.duck_file import DuckFile
 
@@ -51,6 +57,6 @@ def _url(name: str, address: str) -> "sa.URL":
         url = sa.make_url(address)
     except (sa.exc.ArgumentError, ValueError):  # neither is repeated: a password may stand in it
         url = None
-    if url is None or not url.database or url.get_backend_name() not in _SCHEMES[name]:
+    if url is None or not url.database or url.drivername.partition("+")[0] not in _SCHEMES[name]:
         raise WrongSettings(f"BIKE_{name.upper()} is no address of such a database: give one like {EXAMPLES[name]}.")
     return url

@@ -2,15 +2,19 @@
 
 import json
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
+from cassandra.cluster import Cluster
+from cassandra.util import Date
 
 from bike_assets.exports.databases import database
 from bike_assets.exports.serve import Database
 from bike_assets.model.schema import Table
 from bike_assets_tests import mariadb
+from bike_assets_tests.cassandra import CassandraServer
 from bike_assets_tests.exports.reading import Rows, told
 from bike_assets_tests.mariadb import MariaDb
 from bike_assets_tests.postgres import PASSWORD, Postgres
@@ -142,3 +146,44 @@ class DuckFileServer:
     def execute(self, statement: str) -> None:
         with duckdb.connect(str(self.path)) as con:
             con.execute(statement)
+
+
+@dataclass(frozen=True)
+class Cassandras:
+    """By the driver alone: what a reader of the keyspace sees."""
+
+    server: CassandraServer
+    name: str = "cassandra"
+    password: str = "none"  # noqa: S105
+
+    @property
+    def address(self) -> str:
+        return self.server.url
+
+    def rows(self, table: Table) -> Rows:
+        names = [column.name for column in table.columns]
+        found = self._ask(f"SELECT {', '.join(names)} FROM {table.path[1]}")  # noqa: S608
+        return sorted((tuple(map(_of_cassandra, row)) for row in found), key=str)
+
+    def tables(self) -> set[str]:
+        query = f"SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{self.server.keyspace}'"  # noqa: S608
+        return {row[0] for row in self._ask(query)}
+
+    def set_read_only(self, *, on: bool) -> None:
+        raise NotImplementedError("Cassandra has no such state")
+
+    def called(self, table: Table) -> str:
+        return table.path[1]
+
+    def execute(self, statement: str) -> None:
+        self._ask(statement)
+
+    def _ask(self, query: str) -> list[tuple[Any, ...]]:
+        with Cluster(["127.0.0.1"], port=self.server.port) as cluster:
+            return list(cluster.connect(self.server.keyspace).execute(query))
+
+
+def _of_cassandra(value: Any) -> Any:
+    if isinstance(value, Date):
+        return value.date()
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value

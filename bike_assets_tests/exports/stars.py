@@ -94,7 +94,7 @@ def _value(column: Column, number: int) -> Any:
         case "string":
             return ("", ODD, "Plaza", "ø")[number % 4] if column.nullable or "evidence" in column.name else f"v{number}"
         case "timestamp":
-            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number * 97, microseconds=number * 1001)
+            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number * 97, milliseconds=number * 101)
         case "date":
             return DAYS[number % len(DAYS)]
         case "boolean":

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,18 +21,22 @@ from bike_assets.model.star import DIMENSIONS, FACTS
 from bike_assets.model.warehouse import DIM_STATION, FACT_STATION_HOUR, FACT_SYSTEM_DAY
 from bike_assets_tests.exports import killed
 from bike_assets_tests.exports.reading import TABLES, Rows, in_lake
-from bike_assets_tests.exports.servers import DuckFileServer, MariaDbServer, PostgresServer, Server, of
+from bike_assets_tests.exports.servers import Cassandras, DuckFileServer, MariaDbServer, PostgresServer, Server, of
 from bike_assets_tests.exports.stars import DAYS, STATIONS, a_star, write_day
 from bike_assets_tests.postgres import Postgres
 
 OLD, NEW = DAYS
+WITH_KEYS = ["postgres", "mariadb", "duckdb"]
 
 
-@pytest.fixture(params=["postgres", "mariadb", "duckdb"])
+@pytest.fixture(params=["postgres", "mariadb", "duckdb", "cassandra"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Server:
     match request.param:
         case "postgres":
             return PostgresServer(request.getfixturevalue("postgres"))
+        case "cassandra":
+            running = request.getfixturevalue("cassandra_running")
+            return Cassandras(replace(running, keyspace=f"test_{uuid.uuid4().hex}"))
         case "mariadb":
             return MariaDbServer(request.getfixturevalue("mariadb"))
         case _:
@@ -89,6 +95,7 @@ def test_a_day_that_is_built_again_is_replaced_and_no_other(lake: Path, server: 
     assert everything(server) == of_lake(lake)
 
 
+@pytest.mark.parametrize("server", WITH_KEYS, indirect=True)
 def test_descriptions_that_the_lake_has_no_more_go_once_no_fact_refers_to_them(lake: Path, server: Server) -> None:
     serve(lake, of(server), None)
     a_star(lake, days=[NEW], stations=STATIONS[:2], shift=1)
@@ -109,6 +116,7 @@ def test_a_day_that_the_lake_has_no_more_is_emptied(lake: Path, server: Server) 
     assert everything(server) == of_lake(lake)
 
 
+@pytest.mark.parametrize("server", WITH_KEYS, indirect=True)
 @pytest.mark.parametrize("place", ["loading", "replacing"])
 def test_an_export_that_is_killed_leaves_the_day_as_it_was_and_the_next_one_brings_it(
     lake: Path, server: Server, place: str
@@ -127,6 +135,27 @@ def test_an_export_that_is_killed_leaves_the_day_as_it_was_and_the_next_one_brin
     assert server.tables() == {table.path[1] for table in TABLES} | {BOOK}
 
 
+@pytest.mark.parametrize("server", ["cassandra"], indirect=True)
+def test_cassandra_has_old_rows_or_new_ones_when_an_export_is_killed_and_the_next_one_brings_all(
+    lake: Path, server: Server
+) -> None:
+    serve(lake, of(server), None)
+    before = everything(server)
+    for table in FACTS:
+        write_day(lake, table, NEW, STATIONS[:2], shift=4)
+    command = [sys.executable, "-m", killed.__name__, server.name, str(lake), "loading"]
+    done = subprocess.run(command, input=server.address, text=True, capture_output=True, check=False)
+    assert done.returncode == killed.KILLED, done.stderr
+    wanted = of_lake(lake)
+    assert [row for name, rows in everything(server).items() for row in rows
+            if row not in before[name] and row not in wanted[name]] == []  # fmt: skip
+    assert everything(server) != before
+    assert lag(lake, of(server).book()) == Lag(1, NEW)
+    serve(lake, of(server), None)
+    assert everything(server) == wanted
+
+
+@pytest.mark.parametrize("server", WITH_KEYS, indirect=True)
 def test_a_fact_without_its_dimension_is_refused_and_the_day_stays(lake: Path, server: Server) -> None:
     serve(lake, of(server), None)
     before = everything(server)

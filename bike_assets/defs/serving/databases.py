@@ -14,7 +14,8 @@ from bike_assets.defs.warehouse.assets import DIMENSIONS
 from bike_assets.model.star import FACTS
 from bike_assets.settings import load_settings
 
-KINDS = {"postgres": "postgres", "mysql": "mysql", "mssql": "sqlserver", "duckdb": "duckdb"}
+KINDS = {"postgres": "postgres", "mysql": "mysql", "mssql": "sqlserver", "cassandra": "cassandra",
+         "duckdb": "duckdb"}  # fmt: skip
 """What Dagster calls each."""
 
 AGAIN = "*/15 * * * *"
