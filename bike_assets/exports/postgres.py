@@ -28,7 +28,7 @@ _OPTIONS = {
     "connect_timeout": CONNECT_S,
     "tcp_user_timeout": SILENT_MS,
     "keepalives_idle": 20,
-    "application_name": "bike export",
+    "application_name": "bike_export",  # libpq takes a plus for itself, not for a space
 }
 
 

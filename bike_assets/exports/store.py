@@ -20,7 +20,8 @@ from bike_assets.model.errors import DatabaseRefuses
 from bike_assets.model.schema import Table
 from bike_assets.model.star import DIMENSIONS, FACTS, bounds, references, time_key
 
-STAGE = "_new"
+STAGE = "_bike_new"
+"""How the tables beside end: no others are dropped."""
 
 
 class Store:
@@ -55,6 +56,9 @@ class Store:
                 con.execute(sa.schema.CreateSchema(self.schema, if_not_exists=self.kind == "PostgreSQL"))
             self.star.create_all(con)
             there.clear_cache()
+            for name in there.get_table_names(self.schema):
+                if name.endswith(STAGE):  # of an export that was killed, or found the disk full
+                    sa.Table(name, sa.MetaData(schema=self.schema)).drop(con)
             for table in self.star.sorted_tables:
                 self._refuse_other_columns(table, {each["name"] for each in there.get_columns(table.name, self.schema)})
 
@@ -120,7 +124,6 @@ class Store:
 
     def _loaded(self, stage: sa.Table, rows: pa.RecordBatchReader) -> int:
         with self.engine.begin() as con:
-            stage.drop(con, checkfirst=True)  # of an export that was killed
             stage.create(con)
         return self.load(stage, rows)
 
@@ -162,5 +165,6 @@ def _same(table: Table, target: sa.Table, stage: sa.Table) -> Sequence[sa.Column
 
 def _merge(con: sa.Connection, table: Table, target: sa.Table, stage: sa.Table) -> None:
     others = {column.name: stage.c[column.name] for column in target.columns if column.name not in table.grain}
-    con.execute(sa.update(target).values(others).where(*_same(table, target, stage)))
+    differs = sa.or_(*(target.c[name].is_distinct_from(value) for name, value in others.items()))
+    con.execute(sa.update(target).values(others).where(*_same(table, target, stage), differs))
     con.execute(_copied(target, stage, ~sa.exists().where(*_same(table, target, stage))))

@@ -9,7 +9,10 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import psycopg
+import pyarrow as pa
 import pytest
 
 from bike_assets.exports.databases import database
@@ -214,8 +217,6 @@ def test_a_wrong_password_is_no_reason_to_try_again_and_is_in_no_message(lake: P
 def test_a_table_that_somebody_holds_is_waited_for_a_while(
     lake: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import psycopg
-
     from bike_assets.exports import postgres as module
 
     serve(lake, database("postgres", postgres.url), None)
@@ -227,6 +228,29 @@ def test_a_table_that_somebody_holds_is_waited_for_a_while(
             serve(lake, database("postgres", postgres.url), None)
     serve(lake, database("postgres", postgres.url), None)
     assert everything(PostgresServer(postgres)) == of_lake(lake)
+
+
+def test_a_server_that_goes_away_at_work_is_told_and_the_next_export_goes_on(lake: Path, postgres: Postgres) -> None:
+    target: Any = database("postgres", postgres.url)
+    load = target.load
+
+    def end_all() -> None:
+        postgres.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bike_export'")
+
+    def losing(stage: Any, rows: pa.RecordBatchReader) -> int:
+        def batches() -> Iterator[pa.RecordBatch]:
+            yield from rows
+            end_all()
+            yield pa.RecordBatch.from_pylist([], rows.schema)
+
+        return int(load(stage, pa.RecordBatchReader.from_batches(rows.schema, batches())))
+
+    target.load = losing
+    with pytest.raises(DatabaseDown):
+        serve(lake, target, None)
+    serve(lake, database("postgres", postgres.url), None)
+    assert everything(PostgresServer(postgres)) == of_lake(lake)
+    assert PostgresServer(postgres).tables() == {table.path[1] for table in TABLES} | {BOOK}
 
 
 @pytest.fixture
