@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain, islice
 from pathlib import Path
 
 import duckdb
@@ -60,13 +61,17 @@ def _hash(paths: list[str]) -> str:
 
 @contextmanager
 def rows_of(lake: Path, part: Part) -> Iterator[pa.RecordBatchReader]:
-    """The part's rows, in the order of its key. Raises LakeBroken, while they are read too."""
+    """The part's rows, in the order of its key. Raises LakeBroken."""
     con = connect(lake, [part.table])
     try:
         rows = con.table(part.table.name)
         if part.day is not None:
             rows = rows.filter(ColumnExpression(part.table.partitioned_by[0]) == ConstantExpression(part.day))
-        yield rows.sort(*(ColumnExpression(name) for name in part.table.grain)).to_arrow_reader(BATCH_ROWS)
+        sorted_ = rows.sort(*(ColumnExpression(name) for name in part.table.grain)).to_arrow_reader(BATCH_ROWS)
+        # To give the first, all have to be read: what is broken in the lake is known before a database is asked.
+        batches = iter(sorted_)
+        first = list(islice(batches, 1))
+        yield pa.RecordBatchReader.from_batches(sorted_.schema, chain(first, batches))
     except (duckdb.Error, pa.ArrowException) as err:
         said = str(err).splitlines()[0]
         broken = broken_table(lake, err) if isinstance(err, duckdb.Error) else None

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from bike_assets.exports.days import NOTHING, WHOLE, Part, parts_of, rows_of
 from bike_assets.model.schema import Table
-from bike_assets.model.star import DIMENSIONS, FACTS
+from bike_assets.model.star import DIMENSIONS, FACTS, references
 
 Days = tuple[date, date]
 Book = Mapping[tuple[str, str], str]
@@ -75,8 +75,6 @@ def _dimensions(lake: Path, book: Book) -> list[Part]:
 
 def _in_order(tables: tuple[Table, ...]) -> list[Table]:
     """Those that others refer to before them."""
-    from bike_assets.model.star import references
-
     first = [table for table in tables if not references(table)]
     return [*first, *(table for table in tables if table not in first)]
 

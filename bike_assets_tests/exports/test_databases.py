@@ -19,13 +19,21 @@ from bike_assets.exports.databases import database
 from bike_assets.exports.serve import Lag, behind, lag, serve
 from bike_assets.exports.star import BOOK
 from bike_assets.local.ports import free_ports
-from bike_assets.model.errors import DatabaseDown, DatabaseFull, DatabaseReadOnly, DatabaseRefuses, WrongSettings
+from bike_assets.model.errors import (
+    DatabaseDown,
+    DatabaseFull,
+    DatabaseReadOnly,
+    DatabaseRefuses,
+    LakeBroken,
+    WrongSettings,
+)
 from bike_assets.model.star import DIMENSIONS, FACTS
 from bike_assets.model.warehouse import DIM_STATION, FACT_STATION_HOUR, FACT_SYSTEM_DAY
 from bike_assets_tests.exports import killed
 from bike_assets_tests.exports.reading import TABLES, Rows, in_lake
 from bike_assets_tests.exports.servers import Cassandras, DuckFileServer, MariaDbServer, PostgresServer, Server, of
 from bike_assets_tests.exports.stars import DAYS, STATIONS, a_star, write_day
+from bike_assets_tests.exports.test_files import break_in_the_middle
 from bike_assets_tests.postgres import Postgres
 
 OLD, NEW = DAYS
@@ -181,6 +189,16 @@ def test_a_database_that_takes_no_writes_is_told_and_caught_up_with_after(lake: 
         server.set_read_only(on=False)
     serve(lake, of(server), None)
     assert everything(server) == of_lake(lake)
+
+
+def test_a_lake_that_is_broken_is_told_as_such_and_the_day_stays(lake: Path, server: Server) -> None:
+    serve(lake, of(server), None)
+    before = everything(server)
+    write_day(lake, FACT_STATION_HOUR, NEW, shift=4)
+    break_in_the_middle(lake, FACT_STATION_HOUR)
+    with pytest.raises(LakeBroken, match=r"^warehouse\.fact_station_hour cannot be read: "):
+        serve(lake, of(server), None)
+    assert everything(server) == before
 
 
 def test_tables_of_another_shape_are_refused_with_what_to_do(lake: Path, server: Server) -> None:
