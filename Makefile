@@ -38,6 +38,8 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev setup
 	@tools/ensure chromium chromium chromium-browser google-chrome
 	@PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')" tools/ensure postgresql postgres
+	@PATH="$$PATH:/usr/sbin" tools/ensure mariadb-server mariadbd
+	@tools/ensure openjdk-17-jre-headless /usr/lib/jvm/java-17-openjdk-*/bin/java
 	@docker compose version >/dev/null 2>&1 || tools/ensure docker-compose docker-compose
 
 test: setup-dev lint types

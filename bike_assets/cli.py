@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -12,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from bike_assets.cli_exports import exports_app
 from bike_assets.cli_rejections import print_replaced, rejections_app
 from bike_assets.cli_sources import sources_app
 from bike_assets.model.errors import BikeAssetsError, SomethingMissing, WrongSettings
@@ -34,6 +34,7 @@ services_app = typer.Typer(help="One service in the foreground, until Ctrl-C.", 
 app.add_typer(services_app, name="run")
 app.add_typer(sources_app, name="sources")
 app.add_typer(rejections_app, name="rejections")
+app.add_typer(exports_app, name="export")
 
 _ANY_WIDTH = 100_000
 
@@ -144,6 +145,8 @@ def status(
             f"Refused in 24 h, {safe_text(each['system_id'])}: {each['rows']}"
         )
         out.print(f"[yellow]{escape(rows)}[/] {escape(safe_text(each['reason']))}", highlight=False, soft_wrap=True)
+    for each in found["databases"]:
+        out.print(f"database {each['name']}: {escape(each['says'])}", highlight=False, soft_wrap=True)
     out.print(found["summary"])
 
 
@@ -350,29 +353,6 @@ def ci(
 
 
 @app.command()
-def export(
-    file_format: Annotated[Literal["parquet", "csv"], typer.Argument(help="What kind of files.")],
-    system: Annotated[str, typer.Argument(help="A city's system_id.")],
-    days: Annotated[str, typer.Argument(help="A local day, 2026-11-20, or a month, 2026-11.")],
-    to: Annotated[Path | None, typer.Option(help="The directory; otherwise SYSTEM/DAYS here.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """A city's day or month of the warehouse as files, one a table, with the data dictionary beside them.
-
-    Example: `bike export parquet oslobysykkel 2026-11`.
-    """
-    from bike_assets.exports.files import export_files
-
-    target = to or Path(system.replace(":", "_"), days)
-    files = export_files(settings_of().lake, system, days, file_format, target)
-    if as_json:
-        print_json([asdict(file) for file in files])
-        return
-    for file in files:
-        out.print(f"{escape(str(file.path))}: {file.rows} rows, {file.bytes} bytes", highlight=False, soft_wrap=True)
-
-
-@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="A question in DuckDB's SQL.")], as_json: AsJson = False
 ) -> None:
@@ -405,10 +385,12 @@ def run_broker() -> None:
 def run_poller() -> None:
     """The poller of the systems in the sources file."""
     from bike_assets import services
-    from bike_assets.local.parts import existing_kafka
+    from bike_assets.local.parts import existing_kafka, register_schemas
 
     settings = settings_of()
-    services.run_poller(settings, existing_kafka(settings))
+    partitions = existing_kafka(settings)
+    register_schemas(settings)
+    services.run_poller(settings, partitions)
 
 
 @services_app.command("stream")

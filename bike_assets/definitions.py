@@ -13,6 +13,7 @@ from bike_assets.defs.resources import resources
 from bike_assets.defs.schedules import every_hour, every_morning, every_night
 from bike_assets.defs.sensors import ended_runs, later_rows, quiet_systems, services
 from bike_assets.defs.serving import assets as serving
+from bike_assets.defs.serving import databases
 from bike_assets.defs.streaming import assets as streaming
 from bike_assets.defs.streaming import checks as streaming_checks
 from bike_assets.defs.warehouse import assets as warehouse
@@ -25,7 +26,7 @@ defs = dg.Definitions(
         cast(
             "list[dg.AssetsDefinition | dg.AssetSpec]",
             dg.load_assets_from_modules(
-                [ingestion, streaming, warehouse, serving, maintenance, event_log], include_specs=True
+                [ingestion, streaming, warehouse, serving, databases, maintenance, event_log], include_specs=True
             ),
         ),
     ),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,6 +23,9 @@ from pydantic_settings import (
 from bike_assets.model.errors import WrongSettings
 
 ENV_FILE = Path(".env")
+DATABASES = ("postgres", "mysql", "mssql", "cassandra", "duckdb")
+"""The settings that name a database to serve the warehouse from."""
+
 SETTINGS_FILE = Path("bike.toml")
 NO_SETTINGS = frozenset({"BIKE_SUPERVISED_HOME", "BIKE_CHILD_OF", "BIKE_TEST_HOME"})
 """Variables by which processes of ours are known, and the tests' home."""
@@ -70,6 +73,18 @@ class Settings(BaseSettings):
     jcdecaux_key: SecretStr | None = Field(None, description="the key of JCDecaux's API")
     jcdecaux_url: str = Field("https://api.jcdecaux.com", description="JCDecaux's API")
 
+    schema_registry_url: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("schema_registry_url", "bike_schema_registry_url"),
+        description="a registry that is told the topics' schemas; SCHEMA_REGISTRY_URL names it too",
+    )
+
+    postgres: SecretStr | None = Field(None, description="a PostgreSQL that the warehouse is served from")
+
+    mysql: SecretStr | None = Field(None, description="a MariaDB or MySQL that the warehouse is served from")
+    mssql: SecretStr | None = Field(None, description="a SQL Server that the warehouse is served from")
+    cassandra: SecretStr | None = Field(None, description="a Cassandra that the warehouse is served from")
+    duckdb: Path | None = Field(None, description="a DuckDB file that the warehouse is served from")
+
     alert_webhook: SecretStr | None = Field(None, description="where each incident is posted as JSON")
     slack_webhook: SecretStr | None = Field(None, description="Slack's incoming webhook for incidents")
     alert_email: str | None = Field(None, description="who gets incidents by mail, with commas between them")
@@ -116,6 +131,15 @@ class Settings(BaseSettings):
     def exports(self) -> Path:
         """Days of systems as files, for whoever takes them."""
         return self.home / "exports"
+
+    @property
+    def databases(self) -> list[str]:
+        """Those that the warehouse is served from."""
+        return [name for name in DATABASES if getattr(self, name) is not None]
+
+    def export_note(self, name: str) -> Path:
+        """What the last export into this database saw of it."""
+        return self.run / f"export-{name}.json"
 
     @property
     def lake(self) -> Path:

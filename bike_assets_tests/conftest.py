@@ -13,7 +13,9 @@ from xdist.scheduler import LoadScopeScheduling
 from bike_assets.local.broker import LocalBroker
 from bike_assets.local.jars import Jars, ensure_jars
 from bike_assets.local.ports import free_ports
+from bike_assets_tests.cassandra import CassandraServer, cassandra_server
 from bike_assets_tests.java import short_lived_java
+from bike_assets_tests.mariadb import MariaDb, mariadb_server
 from bike_assets_tests.postgres import Postgres, postgres_server
 
 if TYPE_CHECKING:
@@ -102,6 +104,28 @@ def postgres(postgres_running: Postgres) -> Postgres:
     name = f"test_{uuid.uuid4().hex}"
     postgres_running.psql(f"CREATE DATABASE {name}")
     return replace(postgres_running, database=name)
+
+
+@pytest.fixture(scope="session")
+def mariadb_running() -> Iterator[MariaDb]:
+    """The MariaDB that all tests share."""
+    with mariadb_server() as running:
+        yield running
+
+
+@pytest.fixture
+def mariadb(mariadb_running: MariaDb) -> MariaDb:
+    """An empty database of this test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    mariadb_running.as_root(f"CREATE DATABASE {name}")
+    return replace(mariadb_running, database=name)
+
+
+@pytest.fixture(scope="session")
+def cassandra_running() -> Iterator[CassandraServer]:
+    """The Cassandra that all tests share."""
+    with cassandra_server(HOME) as running:
+        yield running
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def tool(name: str) -> str:
 
 
 @contextmanager
-def postgres_server() -> Iterator[Postgres]:
+def postgres_server(**settings: str) -> Iterator[Postgres]:
     """A server for as long as the block runs, in a directory of its own; it refuses to run as root, so it does not."""
     owner = "postgres" if os.getuid() == 0 else None
     root = Path(tempfile.mkdtemp(prefix="bike-postgres-"))
@@ -77,7 +77,7 @@ def postgres_server() -> Iterator[Postgres]:
              "--encoding", "UTF8", "--locale", "C"], user=owner, group=owner, cwd=root, check=True, capture_output=True,
         )  # fmt: skip
         (port,) = free_ports(1)
-        options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        options = [word for name, value in (_SETTINGS | settings).items() for word in ("-c", f"{name}={value}")]
         with (root / "log").open("wb") as log:
             server = subprocess.Popen(
                 [tool("postgres"), "-D", data, "-p", str(port), *options], user=owner, group=owner, cwd=root,

@@ -98,10 +98,10 @@ def test_a_variable_that_sets_nothing_is_told_with_what_may_be_meant(
 ) -> None:
     monkeypatch.setenv("BIKE_POL_SECONDS", CANARY)
     monkeypatch.setenv("BIKE_PAGE_PORT", "1003")
-    (here / ".env").write_text(f"export BIKE_XYZZY={CANARY}\nbike_raw_days=3\nOTHER=1\n")
+    (here / ".env").write_text(f"export BIKE_QUUXQUUX={CANARY}\nbike_raw_days=3\nOTHER=1\n")
     assert unknown_variables() == [
         "BIKE_POL_SECONDS is no setting. Did you mean BIKE_POLL_SECONDS?",
-        "BIKE_XYZZY is no setting. `bike config` lists them all.",
+        "BIKE_QUUXQUUX is no setting. `bike config` lists them all.",
     ]
 
 

@@ -13,7 +13,7 @@ BY_MORNING = dg.FreshnessPolicy.cron(deadline_cron="30 6 * * *", lower_bound_del
 DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=25))
 """What is done once a night: a night may be late, not left out."""
 
-_OF_LAYER = {"events": BY_MORNING, "warehouse": BY_MORNING, "maintenance": DAILY}
+_OF_LAYER = {"events": BY_MORNING, "warehouse": BY_MORNING, "databases": BY_MORNING, "maintenance": DAILY}
 _ON_DEMAND = {"files"}
 """What is made when somebody asks for it is never late."""
 

@@ -13,6 +13,7 @@ from bike_assets.alerts import services as rules
 from bike_assets.alerts.services import POLLER, STREAM
 from bike_assets.defs.resources import Alerts
 from bike_assets.defs.run_ends import ended_after, not_retried
+from bike_assets.defs.serving.assets import GROUP as SERVING
 from bike_assets.defs.warehouse.assets import GROUP as WAREHOUSE
 from bike_assets.heartbeats import FRESH_S, read_heartbeat
 
@@ -98,8 +99,9 @@ def ended_runs(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.Sensor
 
 later_rows = dg.AutomationConditionSensorDefinition(
     "later_rows",
-    target=dg.AssetSelection.groups(WAREHOUSE),
+    target=dg.AssetSelection.groups(WAREHOUSE, SERVING),
     default_status=RUNNING,
     minimum_interval_seconds=60,
-    description="Days that got later rows since they were built are built again, with the days that hang on them.",
+    description="Days that got later rows since they were built are built again, with the days that hang on them. "
+    "Days that were built are brought into the databases, until they are there.",
 )

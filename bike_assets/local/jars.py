@@ -10,7 +10,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
@@ -22,7 +22,8 @@ from bike_assets.model.errors import SomethingMissing
 
 LOCK = Path(__file__).with_name("jars.lock")
 
-Set = Literal["spark", "kafka"]
+Set = Literal["spark", "kafka", "cassandra"]
+"""Cassandra's are in a lock of the tests: nothing of ours starts one."""
 OnProgress = Callable[[int, int], None]
 
 _POLL_SECONDS = 0.2
@@ -79,6 +80,7 @@ class Jars:
 
     spark: list[Path]
     kafka: list[Path]
+    cassandra: list[Path] = field(default_factory=list)
 
 
 def ensure_jars(home: Path, java: Path, on_progress: OnProgress | None = None, lock: Path = LOCK) -> Jars:
@@ -110,7 +112,7 @@ def _read_lock(lock: Path) -> list[Jar]:
     sets = tomllib.loads(lock.read_text())
     locked = []
     for name in get_args(Set):
-        for coordinates, sha256 in sets[name].items():
+        for coordinates, sha256 in sets.get(name, {}).items():
             group, artifact, version = coordinates.split(":")
             locked.append(Jar(group, artifact, version, sha256, name))
     return locked

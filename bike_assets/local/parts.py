@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
+
 from bike_assets.lake.driver import SparkHome
 from bike_assets.local.broker import LocalBroker, ensure_topics, is_at_work, wait_for_broker
 from bike_assets.local.jars import Jars, ensure_jars
 from bike_assets.local.java import java_home
-from bike_assets.model.errors import BrokerUnavailable
+from bike_assets.model.errors import BrokerUnavailable, RegistryDown, RegistryRefuses
 from bike_assets.settings import Settings
+
+log = structlog.get_logger()
 
 START_S = 60.0
 
@@ -58,3 +62,15 @@ def existing_kafka(settings: Settings) -> int:
     """Wait for the Kafka that others started; the number of partitions of each topic."""
     wait_for_broker(settings.bootstrap_servers, START_S)
     return ensure_topics(settings.bootstrap_servers, settings.partitions)
+
+
+def register_schemas(settings: Settings) -> None:
+    """Tell the schema registry of the settings what the topics carry. What is wrong with it is logged: all goes on."""
+    from bike_assets.ingest.registry import register
+
+    if settings.schema_registry_url is None:
+        return
+    try:
+        register(settings.schema_registry_url.get_secret_value())
+    except (RegistryDown, RegistryRefuses) as err:
+        log.warning(str(err))

@@ -31,7 +31,21 @@ def status(settings: Settings) -> dict[str, Any]:
         else "Nothing supervised runs here; `bike up` starts everything."
     )
     return {"home": str(settings.home), "is_up": states is not None, "services": found,
-            "incidents": _incidents(settings), "rejections": _rejections(settings), "summary": summary}
+            "incidents": _incidents(settings), "rejections": _rejections(settings),
+            "databases": [_database(settings, name) for name in settings.databases], "summary": summary}
+
+
+def _database(settings: Settings, name: str) -> dict[str, Any]:
+    """How far a database is behind the lake, by what the last export saw of it: it is not asked."""
+    from bike_assets.exports.notes import lag_of, read_note
+
+    note = read_note(settings.export_note(name))
+    if note is None:
+        return {"name": name, "days_behind": None, "oldest_behind": None, "says": "nothing was exported into it yet"}
+    behind = lag_of(settings.lake, note)
+    told = f"{behind.days} days behind, the oldest {behind.oldest}" if behind.days else "has all days"
+    last = f"last export at {note.at:%Y-%m-%d %H:%M:%S} UTC" + (f" failed: {note.error}" if note.error else "")
+    return {"name": name, "days_behind": behind.days, "oldest_behind": behind.oldest, "says": f"{told}; {last}"}
 
 
 def _incidents(settings: Settings) -> list[dict[str, str]]:

@@ -99,3 +99,39 @@ class NotSent(BikeAssetsError):
 
 class NotWritten(BikeAssetsError):
     """A file that was asked for cannot be written."""
+
+
+class RegistryDown(BikeAssetsError):
+    """The schema registry did not answer, or not as one: the next start of the poller tries again."""
+
+    retryable = True
+
+
+class RegistryRefuses(BikeAssetsError):
+    """The schema registry will not take a schema, however often it is tried."""
+
+
+class NotServed(BikeAssetsError):
+    """A database was not brought up to date: each day in it is whole, the one of before or the new one."""
+
+
+class DatabaseDown(NotServed):
+    """It does not answer, is too busy, or went away at work: the same export does it later."""
+
+    retryable = True
+
+
+class DatabaseReadOnly(NotServed):
+    """It takes no writes now, as a standby does: the same export does it later."""
+
+    retryable = True
+
+
+class DatabaseFull(NotServed):
+    """It has no room: the same export does it once there is some."""
+
+    retryable = True
+
+
+class DatabaseRefuses(NotServed):
+    """It will not take this, however often it is tried."""

@@ -13,8 +13,11 @@ DOCKER = CHECKOUT / "docker"
 FILE = DOCKER / "compose.yaml"
 CHOSEN = "POSTGRES_PASSWORD"
 """What a user has to choose."""
-OTHERS = {"kafka", "postgres"}
+OTHERS = {"kafka", "postgres", "kafka-ui", "mssql"}
 """Services of images that are not ours."""
+
+PROFILES = {"kafka-ui", "mssql"}
+"""Those that start only when they are asked for."""
 
 
 def services() -> dict[str, dict[str, Any]]:

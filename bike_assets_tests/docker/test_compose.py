@@ -9,7 +9,7 @@ import yaml
 
 from bike_assets.settings import Settings
 from bike_assets_tests.conftest import CHECKOUT
-from bike_assets_tests.docker.compose import CHOSEN, DOCKER, FILE, OTHERS, compose_command, ours, services
+from bike_assets_tests.docker.compose import CHOSEN, DOCKER, FILE, OTHERS, PROFILES, compose_command, ours, services
 
 every_service = pytest.mark.parametrize(("name", "service"), services().items(), ids=lambda value: value
                                         if isinstance(value, str) else "")  # fmt: skip
@@ -22,9 +22,13 @@ def config(**given: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_compose_takes_the_file() -> None:
-    done = config(**{CHOSEN: "x"})
+    done = config(**{CHOSEN: "x", "COMPOSE_PROFILES": ",".join(PROFILES)})
     assert done.returncode == 0, done.stderr
     assert set(yaml.safe_load(done.stdout)["services"]) == set(services())
+
+
+def test_what_not_everybody_needs_starts_when_it_is_asked_for() -> None:
+    assert {name for name, service in services().items() if "profiles" in service} == PROFILES
 
 
 def test_without_a_password_it_says_where_to_write_one() -> None:
@@ -44,7 +48,7 @@ def test_what_is_published_is_published_on_loopback(name: str, service: dict[str
     assert [port for port in service.get("ports", []) if not str(port).startswith("127.0.0.1:")] == []
 
 
-def test_all_but_kafka_and_postgres_run_one_image_with_one_home() -> None:
+def test_all_of_ours_run_one_image_with_one_home() -> None:
     assert set(services()) > OTHERS
     assert {service["image"] for service in ours().values()} == {"bike-assets"}
     assert {service["environment"]["BIKE_HOME"] for service in ours().values()} == {"/var/lib/bike"}

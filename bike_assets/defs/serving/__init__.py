@@ -1,1 +1,1 @@
-"""What leaves the platform: the live page, and files."""
+"""What leaves the platform: the live page, files, and the databases that the settings name."""
