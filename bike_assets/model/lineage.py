@@ -12,7 +12,9 @@ from bike_assets.model.tables import (
     EVENTS_STATION_INFORMATION,
     EVENTS_STATION_STATUS,
     EVENTS_SYSTEM_INFORMATION,
+    EVENTS_VEHICLE_TOTALS,
     LIVE_SYSTEM_MINUTE,
+    LIVE_VEHICLES_SYSTEM_MINUTE,
 )
 from bike_assets.model.warehouse import (
     DIM_STATION,
@@ -42,6 +44,7 @@ def _of(table: Table, *columns: str) -> Made:
 _GOOD_POLLS = _of(EVENTS_POLLS, "feed", "outcome", "fetched_at")
 _SECONDS = tuple(column.name for column in FACT_STATION_HOUR.columns if column.name.startswith("seconds_"))
 _OPEN_SECONDS = ("seconds_empty", "seconds_full", "seconds_available")
+_MINUTE = LIVE_SYSTEM_MINUTE.grain
 _SUMS = ("departures", "arrivals", "bulk_out", "bulk_in", *_SECONDS, "times_empty", "times_full", "polls")
 
 
@@ -55,6 +58,16 @@ def _system_minute() -> dict[str, Made]:
         "saturation": _of(EVENTS_POLLS, "bikes_with_docks", "docks_available"),
         "departures": flows,
         "arrivals": flows,
+    }
+
+
+def _vehicles_system_minute() -> dict[str, Made]:
+    levels = (column.name for column in LIVE_VEHICLES_SYSTEM_MINUTE.columns if column.name not in _MINUTE)
+    at = _of(EVENTS_VEHICLE_TOTALS, "observed_at")
+    return {
+        "system_id": _of(EVENTS_VEHICLE_TOTALS, "system_id"),
+        "minute": at,
+        **{name: _of(EVENTS_VEHICLE_TOTALS, name) + at for name in levels},
     }
 
 
@@ -157,6 +170,7 @@ def _system_service_day() -> dict[str, Made]:
 
 LINEAGE: Mapping[str, Mapping[str, Made]] = {
     LIVE_SYSTEM_MINUTE.name: _system_minute(),
+    LIVE_VEHICLES_SYSTEM_MINUTE.name: _vehicles_system_minute(),
     DIM_SYSTEM.name: _dim_system(),
     DIM_STATION.name: _dim_station(),
     FACT_STATION_HOUR.name: _fact_station_hour(),

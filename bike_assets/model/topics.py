@@ -68,13 +68,19 @@ SYSTEM_INFORMATION = Topic(
     "system_information", (messages.SystemInformation,), tables.EVENTS_SYSTEM_INFORMATION,
     is_compacted=True,
 )
+VEHICLE_STATUS = Topic("vehicle_status", (messages.VehicleStatus,), tables.EVENTS_VEHICLE_STATUS)
+VEHICLE_TOTALS = Topic("vehicle_totals", (messages.VehicleTotals,), tables.EVENTS_VEHICLE_TOTALS)
+VEHICLE_STATE = Topic("vehicle_state", (messages.VehicleState, messages.VehicleFeedState), None, is_compacted=True)
 POLLS = Topic("polls", (messages.Poll,), tables.EVENTS_POLLS)
 REJECTIONS = Topic("rejections", (messages.Rejection,), tables.EVENTS_REJECTIONS)
 STATION_STATE = Topic(
     "station_state", (messages.StationState, messages.SystemState), None, is_compacted=True
 )
 
-TOPICS = (STATION_STATUS, STATION_INFORMATION, SYSTEM_INFORMATION, POLLS, REJECTIONS, STATION_STATE)
+TOPICS = (
+    STATION_STATUS, STATION_INFORMATION, SYSTEM_INFORMATION, VEHICLE_STATUS, VEHICLE_TOTALS, POLLS, REJECTIONS,
+    STATION_STATE, VEHICLE_STATE,
+)  # fmt: skip
 
 
 def partition_of(system_id: str, partitions: int) -> int:
