@@ -21,12 +21,14 @@ from bike_assets.ingest.routing import parts
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
 from bike_assets.model.messages import Outcome
 from bike_assets.simulator import gbfs, jcdecaux
-from bike_assets_tests.simulator.builders import MORNING, city, station
+from bike_assets_tests.simulator.builders import MORNING, city, fleet, station
 from bike_assets_tests.sources.builders import answer
 
-TOWN = city([station("1"), station("2", ebikes=2), station("3", is_open=False)], system_id="jcdecaux:town")
+TOWN = city([station("1"), station("2", ebikes=2), station("3", is_open=False)], system_id="jcdecaux:town",
+            fleet=fleet(3))
 OTHER = city([station("4"), station("5")], system_id="jcdecaux:other")
-GBFS_FEEDS = ("gbfs", "gbfs_versions", "system_information", "vehicle_types", "station_information", "station_status")
+GBFS_FEEDS = ("gbfs", "gbfs_versions", "system_information", "vehicle_types", "station_information", "free_bike_status",
+              "vehicle_status", "station_status")
 
 EXAMPLES = int(os.environ.get("BIKE_TEST_MUTATIONS", "300"))
 ODD_VALUES = [
