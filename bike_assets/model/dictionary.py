@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bike_assets.model.constants import ABSENCE_MEMORY, MAX_GAP
 from bike_assets.model.readings import State
 from bike_assets.model.schema import Column, Table
-from bike_assets.model.tables import EVENTS_STATION_STATUS, TABLES
+from bike_assets.model.tables import EVENTS_STATION_STATUS, EVENTS_VEHICLE_STATUS, TABLES
 
 _GAP = f"{MAX_GAP.total_seconds() / 60:.0f} minutes"
 _MEMORY = f"{ABSENCE_MEMORY.total_seconds() / 3600:.0f} hours"
@@ -40,6 +40,9 @@ _STATES = {
 _VIEWS = {
     EVENTS_STATION_STATUS.name: "`live.station_status` is a view of it in `bike sql`: the latest event of each "
     f"station, its state `unknown` once the system's last good poll is more than {_GAP} ago.",
+    EVENTS_VEHICLE_STATUS.name: "`live.vehicle_status` is a view of it in `bike sql`: the vehicles of each system's "
+    "last good poll of them, with `last_good_poll_at`, `stands_hours` (h, not moved until then) and `is_abandoned` "
+    "(24 h or more). Ids rotate: an id is one vehicle until its next trip, and nothing joins it to the id after that.",
 }
 
 

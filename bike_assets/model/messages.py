@@ -223,7 +223,10 @@ class VehicleStatus(Struct, frozen=True, gc=False):
 
 
 class VehicleTotals(Struct, kw_only=True, frozen=True):
-    """What a good poll of a system's vehicles comes to: all that it lists, which are those nobody rides."""
+    """What a good poll of a system's vehicles comes to: all that it lists, which are those nobody rides.
+
+    Batteries are those of the vehicles' last events, and so true to 5 %.
+    """
 
     system_id: SystemId
     observed_at: ObservedAt
