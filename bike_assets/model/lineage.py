@@ -12,6 +12,7 @@ from bike_assets.model.tables import (
     EVENTS_STATION_INFORMATION,
     EVENTS_STATION_STATUS,
     EVENTS_SYSTEM_INFORMATION,
+    EVENTS_VEHICLE_STATUS,
     EVENTS_VEHICLE_TOTALS,
     LIVE_SYSTEM_MINUTE,
     LIVE_VEHICLES_SYSTEM_MINUTE,
@@ -22,6 +23,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
+    FACT_VEHICLE_SYSTEM_DAY,
     STATION_QUALITY,
     SYSTEM_SERVICE_DAY,
 )
@@ -168,6 +170,21 @@ def _system_service_day() -> dict[str, Made]:
     }
 
 
+def _fact_vehicle_system_day() -> dict[str, Made]:
+    totals, zone = EVENTS_VEHICLE_TOTALS, _of(DIM_SYSTEM, "timezone")
+    day = _of(totals, "observed_at") + zone
+    return {
+        "system_id": _of(totals, "system_id"),
+        "ids_seen": _of(EVENTS_VEHICLE_STATUS, "vehicle_id", "kind", "observed_at") + day,
+        **dict.fromkeys(("local_date", "known_hours", "polls", "is_complete"), day),
+        **dict.fromkeys(("vehicles_mean", "vehicles_max"), _of(totals, "vehicles") + day),
+        "abandoned_max": _of(totals, "abandoned") + day,
+        "idle_hours": _of(totals, "available") + day,
+        "reserved_hours": _of(totals, "reserved") + day,
+        "disabled_hours": _of(totals, "disabled") + day,
+    }
+
+
 LINEAGE: Mapping[str, Mapping[str, Made]] = {
     LIVE_SYSTEM_MINUTE.name: _system_minute(),
     LIVE_VEHICLES_SYSTEM_MINUTE.name: _vehicles_system_minute(),
@@ -182,6 +199,7 @@ LINEAGE: Mapping[str, Mapping[str, Made]] = {
         "stations": _of(FACT_STATION_HOUR, "station_id"),
     }),
     SYSTEM_SERVICE_DAY.name: _system_service_day(),
+    FACT_VEHICLE_SYSTEM_DAY.name: _fact_vehicle_system_day(),
     STATION_QUALITY.name: _station_quality(),
 }  # fmt: skip
 """By table and column. `warehouse.dim_date` is made of nothing but the calendar."""

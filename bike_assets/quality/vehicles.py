@@ -4,13 +4,15 @@ from datetime import date
 
 import duckdb
 
+from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.tables import (
     EVENTS_POLLS,
     EVENTS_VEHICLE_STATUS,
     EVENTS_VEHICLE_TOTALS,
     LIVE_VEHICLES_SYSTEM_MINUTE,
 )
-from bike_assets.quality.found import Found, look, of_dates
+from bike_assets.model.warehouse import FACT_VEHICLE_SYSTEM_DAY
+from bike_assets.quality.found import DAY, Found, literal, look, of_dates
 
 _COUNTS = {
     "vehicles": "kind <> 'absent'",
@@ -92,3 +94,75 @@ def vehicle_minutes_equal_totals(
         WHERE differs <> '' ORDER BY minute, system_id
         """,
     )
+
+
+def vehicle_days_equal_events(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """Each local day of a system's vehicles is what the totals and events of these dates and those around them come to.
+
+    Worked out in another way than the table: an id is there from an event to its next, or to the end of its UTC hour,
+    and was seen where a good poll lies in that.
+    """
+    around = first - DAY, last + DAY
+    days = f"""
+        SELECT system_id, local_date, local_date::TIMESTAMP AT TIME ZONE timezone AS start,
+               (local_date + 1)::TIMESTAMP AT TIME ZONE timezone AS end
+        FROM warehouse.dim_system, (SELECT unnest(range({literal(first)}, {literal(last + DAY)}, INTERVAL 1 DAY))::DATE
+                                    AS local_date)"""
+    differs = ", ".join(
+        f"CASE WHEN abs(fact.{name} - wanted.{name}) > 1e-6 OR (fact.{name} IS NULL) <> (wanted.{name} IS NULL) "
+        f"THEN '{name}' END" for name in _OF_A_DAY
+    )  # fmt: skip
+    fact = f"warehouse.fact_vehicle_system_day WHERE {of_dates(FACT_VEHICLE_SYSTEM_DAY, first, last)}"
+    return look(
+        con,
+        fact,
+        f"""
+        WITH days AS ({days}),
+        polls AS (SELECT *, lead(observed_at) OVER (PARTITION BY system_id ORDER BY observed_at) AS after
+                  FROM events.vehicle_totals WHERE {of_dates(EVENTS_VEHICLE_TOTALS, *around)}),
+        wanted AS (FROM ({_held()}) LEFT JOIN ({_seen(*around)}) USING (system_id, local_date))
+        SELECT * FROM (
+            SELECT system_id, local_date, CASE WHEN fact.polls IS NULL THEN 'it is not there'
+                   WHEN wanted.polls IS NULL THEN 'no good poll' ELSE concat_ws(', ', {differs}) END AS differs
+            FROM (FROM {fact}) AS fact FULL JOIN wanted USING (system_id, local_date))
+        WHERE differs <> '' ORDER BY local_date, system_id
+        """,
+    )
+
+
+_OF_A_DAY = ("ids_seen", "vehicles_mean", "vehicles_max", "abandoned_max", "idle_hours", "reserved_hours",
+             "disabled_hours", "known_hours", "polls")  # fmt: skip
+
+
+def _held() -> str:
+    """What the polls counted, for as long as it held, by day."""
+    hours = "greatest(epoch(least(after, days.end)) - epoch(greatest(observed_at, start)), 0) / 3600"
+    held = f"CASE WHEN after - observed_at <= to_seconds({MAX_GAP.total_seconds():.0f}) THEN {hours} ELSE 0 END"
+    in_day = "FILTER (observed_at >= start)"
+    return f"""
+        SELECT system_id, local_date, coalesce(sum({held}), 0) AS known_hours,
+               sum(vehicles * {held}) / nullif(sum({held}), 0) AS vehicles_mean, max(vehicles) {in_day} AS vehicles_max,
+               max(abandoned) {in_day} AS abandoned_max, coalesce(sum(available * {held}), 0) AS idle_hours,
+               coalesce(sum(reserved * {held}), 0) AS reserved_hours,
+               coalesce(sum(disabled * {held}), 0) AS disabled_hours, count(*) {in_day} AS polls
+        FROM polls JOIN days USING (system_id)
+        WHERE observed_at < days.end AND coalesce(after > start OR observed_at >= start, observed_at >= start)
+        GROUP BY system_id, local_date HAVING count(*) {in_day} > 0"""
+
+
+def _seen(first: date, last: date) -> str:
+    """How many ids the polls of a day listed."""
+    return f"""
+        SELECT spans.system_id, local_date, count(DISTINCT vehicle_id) AS ids_seen
+        FROM (SELECT system_id, vehicle_id, local_date, greatest(begins, start) AS begins, least(ends, days.end) AS ends
+              FROM (SELECT system_id, vehicle_id, kind, observed_at AS begins,
+                           least(coalesce(lead(observed_at) OVER (
+                               PARTITION BY system_id, vehicle_id ORDER BY observed_at), TIMESTAMPTZ 'infinity'),
+                               date_trunc('hour', observed_at) + INTERVAL 1 HOUR) AS ends
+                    FROM events.vehicle_status WHERE {of_dates(EVENTS_VEHICLE_STATUS, first, last)})
+              JOIN days USING (system_id)
+              WHERE kind <> 'absent' AND begins < days.end AND ends > start) AS spans
+        ASOF JOIN (SELECT system_id, observed_at FROM polls) AS next
+             ON spans.system_id = next.system_id AND spans.begins <= next.observed_at
+        WHERE next.observed_at < spans.ends
+        GROUP BY spans.system_id, local_date"""
