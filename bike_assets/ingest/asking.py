@@ -87,6 +87,11 @@ class SourceAsker:
         feeds = {feed_name(plan.feed): plan.feed for plan in self._plans}
         return feeds.get(STATUS_FEED) or feeds.get(VEHICLE_FEED) or DISCOVERY
 
+    @property
+    def status_feed(self) -> str:
+        """The feed that a turn is for, as poll records name it: of a system of vehicles alone it is theirs."""
+        return VEHICLE_FEED if feed_name(self._decisive) == VEHICLE_FEED else STATUS_FEED
+
     def ask(self) -> Iterator[Answer]:
         """Answers in the order in which they are to be committed: the status comes last.
 

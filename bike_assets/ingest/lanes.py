@@ -89,7 +89,8 @@ class Lane:
     def last_good_poll_at(self, system_id: str) -> datetime | None:
         """When the system's last good poll was, of whatever process; None where none is known."""
         memory = self._writer.memories.get(system_id)
-        return None if memory is None else memory.last_good_poll_at
+        # Of vehicles where there are no stations to be polled.
+        return None if memory is None else memory.last_good_poll_at or memory.vehicles.last_good_poll_at
 
     def check(self) -> None:
         """Raise what ended the lane, if it ended."""

@@ -301,7 +301,8 @@ class Poller:
             if asker := self._asker_of.get(poll.system_id):
                 asker.committed(answer, poll)
         for system_id, polls in by_system.items():
-            if any(poll.feed == "station_status" for poll in polls):
+            asker = self._asker_of.get(system_id)
+            if asker is not None and any(poll.feed == asker.status_feed for poll in polls):
                 for future in self._who_wait(system_id):
                     future.set_result(polls)
 
