@@ -14,6 +14,9 @@ from bike_assets.model.tables import (
 from bike_assets.model.warehouse import FACT_VEHICLE_SYSTEM_DAY
 from bike_assets.quality.found import DAY, Found, literal, look, of_dates
 
+SETTLED = "now() - INTERVAL 5 MINUTES"
+"""What is newer may be on its way from one table to the next, and is looked at the next time."""
+
 _COUNTS = {
     "vehicles": "kind <> 'absent'",
     "available": "kind <> 'absent' AND NOT is_reserved AND NOT is_disabled",
@@ -28,15 +31,18 @@ def vehicles_are_accounted_for(
 ) -> Found:
     """Each good poll of vehicles has its totals, and the events of its UTC hour up to it make the same counts.
 
-    Looks at all totals, or at those of these UTC dates. `there` is false where a poll has no totals, or totals no poll.
+    Looks at all settled totals, or at those of these UTC dates. `there` is false where a poll has no totals, or totals
+    have no poll.
     """
     good = f"""
         SELECT system_id, fetched_at AS observed_at FROM events.polls
-        WHERE {of_dates(EVENTS_POLLS, first, last)} AND feed = 'vehicle_status' AND outcome IN ('ok', 'not_modified')"""
+        WHERE {of_dates(EVENTS_POLLS, first, last)} AND feed = 'vehicle_status' AND outcome IN ('ok', 'not_modified')
+          AND fetched_at < {SETTLED}"""
     totals = f"""
         SELECT system_id, observed_at, date_trunc('hour', observed_at) AS hour, {', '.join(_COUNTS)},
                polls.system_id IS NOT NULL AND totals.system_id IS NOT NULL AS there
-        FROM (FROM events.vehicle_totals WHERE {of_dates(EVENTS_VEHICLE_TOTALS, first, last)}) AS totals
+        FROM (FROM events.vehicle_totals
+              WHERE {of_dates(EVENTS_VEHICLE_TOTALS, first, last)} AND observed_at < {SETTLED}) AS totals
         FULL JOIN ({good}) AS polls USING (system_id, observed_at)"""
     differ = " OR ".join(f"totals.{name} <> coalesce(counted.{name}, 0)" for name in _COUNTS)
     return look(
@@ -74,12 +80,15 @@ def _counted(first: date | None, last: date | None) -> str:
 def vehicle_minutes_equal_totals(
     con: duckdb.DuckDBPyConnection, first: date | None = None, last: date | None = None
 ) -> Found:
-    """Each minute that the stream made of a system's vehicles is the last of the totals in it, and none is missing."""
+    """Each settled minute that the stream made of a system's vehicles is the last of the totals in it, and none is
+    missing.
+    """
     own = [column.name for column in LIVE_VEHICLES_SYSTEM_MINUTE.columns if column.name not in ("system_id", "minute")]
-    live = f"live.vehicles_system_minute WHERE {of_dates(LIVE_VEHICLES_SYSTEM_MINUTE, first, last)}"
+    settled, dates = f"< date_trunc('minute', {SETTLED})", of_dates(LIVE_VEHICLES_SYSTEM_MINUTE, first, last)
+    live = f"live.vehicles_system_minute WHERE {dates} AND minute {settled}"
     wanted = f"""
         SELECT system_id, date_trunc('minute', observed_at) AS minute, {', '.join(own)}
-        FROM events.vehicle_totals WHERE {of_dates(EVENTS_VEHICLE_TOTALS, first, last)}
+        FROM events.vehicle_totals WHERE {of_dates(EVENTS_VEHICLE_TOTALS, first, last)} AND observed_at {settled}
         QUALIFY row_number() OVER (
             PARTITION BY system_id, date_trunc('minute', observed_at) ORDER BY observed_at DESC) = 1"""
     differs = ", ".join(f"CASE WHEN live.{name} IS DISTINCT FROM wanted.{name} THEN '{name}' END" for name in own)

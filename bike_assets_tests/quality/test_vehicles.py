@@ -1,7 +1,7 @@
 """The checks of vehicles pass over what a poller commits, and find what is wrong in it."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from bike_assets.quality.found import Found
 from bike_assets.quality.vehicles import vehicle_minutes_equal_totals, vehicles_are_accounted_for
 from bike_assets.simulator.city import City
 from bike_assets_tests.ingest.stand_in import StandInKafka, replay
-from bike_assets_tests.lake.rows import write
+from bike_assets_tests.lake.rows import write, write_messages
+from bike_assets_tests.model.builders import vehicle_totals
 from bike_assets_tests.simulator.builders import city, fleet, station
 from bike_assets_tests.stream.test_vehicle_minutes import answers
 
@@ -114,6 +115,16 @@ def test_a_minute_that_is_wrong_missing_or_too_much_is_found(tmp_path: Path, com
              minutes[1] | {"minute": minutes[1]["minute"] + timedelta(seconds=60)}]  # fmt: skip
     bad = found(tmp_path, committed | {LIVE_VEHICLES_SYSTEM_MINUTE: wrong}, vehicle_minutes_equal_totals)
     assert [row["differs"] for row in bad.first_bad] == ["abandoned, top_charged", "it is not there", "no good poll"]
+
+
+def test_what_came_just_now_is_not_looked_at_yet(tmp_path: Path) -> None:
+    """Its poll, or its minute, may come in a moment."""
+    now = datetime.now(UTC)
+    ages = {"old": timedelta(minutes=7), "new": timedelta(minutes=4)}
+    write_messages(tmp_path, EVENTS_VEHICLE_TOTALS,
+                   *(vehicle_totals(system_id=name, observed_at=now - age) for name, age in ages.items()))
+    for rule, _ in RULES:
+        assert [row["system_id"] for row in rule(connect(tmp_path)).first_bad] == ["old"]
 
 
 def test_without_vehicles_there_is_nothing_to_find(tmp_path: Path) -> None:
