@@ -169,7 +169,7 @@ class Poller:
             since = now - max(MAX_GAP, 2 * timedelta(seconds=asker.poll_seconds))
             # A lane that lost Kafka knows nothing until it has read its memories back.
             lane = self._lanes.of(system_id)
-            last = (lane and lane.last_good_poll_at(system_id)) or self._good_at.get(system_id)
+            last = (lane and lane.last_good_poll_at(system_id, asker.status_feed)) or self._good_at.get(system_id)
             if last is not None:
                 self._good_at[system_id] = last
             began_at = self._since[system_id]

@@ -190,7 +190,8 @@ def replace_minutes(touched: DataFrame, tables: OpenTables, counted: Counter[str
         if own:
             parts = stretches([(row["low"], row["high"]) for row in own])
             _replace_patiently(touched.sparkSession, tables, live, parts)
-            counted["/".join(live.table.path)] += sum(row["minutes"] for row in own)
+        # A table that gets nothing, for want of vehicles, is told of too: it is as new as the others.
+        counted["/".join(live.table.path)] += sum(row["minutes"] for row in own)
 
 
 def _replace_patiently(spark: SparkSession, tables: OpenTables, live: Live, parts: list[Stretch]) -> None:
