@@ -22,7 +22,8 @@ _HOW_TO_READ = f"""\
 - **Null** means "not given" or "not known", never 0. A column that may hold it says so.
 - **Range** gives the least and the greatest value, both included.
 - A **good poll** is a fetch of `station_status`, or of vehicles one of `vehicle_status`, with the outcome `ok` or
-  `not_modified`. What it shows holds to the system's next good poll; if that is more than {_GAP} away, the whole time between is unknown.
+  `not_modified`. What it shows holds to the system's next good poll; if that is more than {_GAP} away, the whole time
+  between is unknown.
 - **Departures and arrivals** are lower bounds: a return and a rental between two polls cancel out. `polls` tells how
   often somebody looked.
 - A table that is **partitioned** by a date keeps each date's rows apart: a question that names dates reads only these.
