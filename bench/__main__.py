@@ -4,7 +4,7 @@ import sys
 from importlib import import_module
 
 BENCHES = ("ingest", "start", "freshness", "warehouse", "year", "control_room", "parsers", "thousand",
-           "mutations", "export")  # fmt: skip
+           "mutations", "export", "vehicles")  # fmt: skip
 
 
 def main() -> None:

@@ -21,11 +21,15 @@ from bike_assets.sources.plan import (
     plans_from_discovery,
     ttl_of,
 )
-from bike_assets.sources.reading import feed_name
+from bike_assets.sources.reading import VEHICLE_FEED, feed_name
 
 STATUS_FEED = "station_status"
 FIRST_WITHIN_S = 5.0
 """The first polls of a few sources are spread over so long at the most."""
+
+EARLY = 0.1
+"""A feed that is due at every turn may be asked by so much of its interval too early, as turns come: else it would be
+asked at every other turn."""
 
 SLOW_S = 2.0
 """A source that took longer for an answer the last time may hang: it has no claim to just any thread."""
@@ -77,8 +81,16 @@ class SourceAsker:
 
     @property
     def _decisive(self) -> str:
-        """The feed without which a turn brings nothing: the status, or where it stands."""
-        return next((plan.feed for plan in self._plans if feed_name(plan.feed) == STATUS_FEED), DISCOVERY)
+        """The feed without which a turn brings nothing: the status, the vehicles where there is none, or where they
+        stand.
+        """
+        feeds = {feed_name(plan.feed): plan.feed for plan in self._plans}
+        return feeds.get(STATUS_FEED) or feeds.get(VEHICLE_FEED) or DISCOVERY
+
+    @property
+    def status_feed(self) -> str:
+        """The feed that a turn is for, as poll records name it: of a system of vehicles alone it is theirs."""
+        return VEHICLE_FEED if feed_name(self._decisive) == VEHICLE_FEED else STATUS_FEED
 
     def ask(self) -> Iterator[Answer]:
         """Answers in the order in which they are to be committed: the status comes last.
@@ -90,7 +102,7 @@ class SourceAsker:
         if isinstance(self._source, GbfsSource) and self._is_due(DISCOVERY):
             yield self._discover(self._source)
         for plan in self._plans:
-            if plan.feed != DISCOVERY and (feed_name(plan.feed) == STATUS_FEED or self._is_due(plan.feed)):
+            if plan.feed != DISCOVERY and (plan.feed == self._decisive or self._is_due(plan.feed)):
                 yield self._fetch(plan)
 
     def committed(self, answer: Answer, poll: Poll) -> None:
@@ -137,8 +149,9 @@ class SourceAsker:
         interval = plan.every(ttl_of(answer.body) if answer.body else None)
         if plan.feed != DISCOVERY:  # which must be read as well
             self._breakers[plan.feed].tell(is_answered=True)
-        self._next[plan.feed] = time.monotonic() + interval
-        if feed_name(plan.feed) == STATUS_FEED and answer.body:
+        early = EARLY if feed_name(plan.feed) == VEHICLE_FEED else 0.0
+        self._next[plan.feed] = time.monotonic() + interval * (1 - early)
+        if plan.feed == self._decisive != DISCOVERY and answer.body:
             self.poll_seconds = interval
         return answer
 

@@ -15,6 +15,7 @@ from bike_assets.ingest.replay import Writer, newer
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import BrokerUnavailable
 from bike_assets.model.messages import GOOD, Poll
+from bike_assets.sources.reading import VEHICLE_FEED
 
 log = structlog.get_logger()
 
@@ -86,10 +87,12 @@ class Lane:
         """The partition is ours again: go on from what whoever had it meanwhile committed."""
         self._is_ours.set()
 
-    def last_good_poll_at(self, system_id: str) -> datetime | None:
-        """When the system's last good poll was, of whatever process; None where none is known."""
+    def last_good_poll_at(self, system_id: str, feed: str) -> datetime | None:
+        """When the last good poll of the system's status feed was, of whatever process; None where none is known."""
         memory = self._writer.memories.get(system_id)
-        return None if memory is None else memory.last_good_poll_at
+        if memory is None:
+            return None
+        return memory.vehicles.last_good_poll_at if feed == VEHICLE_FEED else memory.last_good_poll_at
 
     def check(self) -> None:
         """Raise what ended the lane, if it ended."""

@@ -13,8 +13,10 @@ from bike_assets.model.messages import (
     StationState,
     SystemInformation,
     SystemState,
+    VehicleFeedState,
+    VehicleState,
 )
-from bike_assets.model.readings import Reading, State
+from bike_assets.model.readings import Reading, State, VehicleReading
 
 
 class Known(NamedTuple):
@@ -80,6 +82,34 @@ class Totals:
         }
 
 
+class KnownVehicle(NamedTuple):
+    """What the last event of a vehicle said, and since when it has not moved."""
+
+    reading: VehicleReading
+    stands_since: datetime
+
+
+@dataclass(slots=True)
+class VehicleMemory:
+    """A system's vehicles, those alone that its last good poll of them listed."""
+
+    last_good_poll_at: datetime | None = None
+    feed_updated_at: datetime | None = None
+    feed_has_advanced: bool = False
+    ranges_m: dict[str, float] = field(default_factory=dict)
+    known: dict[str, KnownVehicle] = field(default_factory=dict)
+
+    def as_state(self, system_id: str) -> VehicleFeedState:
+        """What goes into `vehicle_state` for the system itself."""
+        return VehicleFeedState(
+            system_id=system_id,
+            last_good_poll_at=self.last_good_poll_at,
+            feed_updated_at=self.feed_updated_at,
+            feed_has_advanced=self.feed_has_advanced,
+            ranges_m=self.ranges_m,
+        )
+
+
 @dataclass(slots=True)
 class SystemMemory:
     """One system. `last_poll` is the last good poll with a body: what the next is compared with.
@@ -101,6 +131,7 @@ class SystemMemory:
     last_poll: StationPoll | None = None
     shaped_at: dict[str, datetime] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
+    vehicles: VehicleMemory = field(default_factory=VehicleMemory)
 
     def remember(self, station_id: str, known: Known) -> None:
         """Put a station into its new state, and the totals with it."""
@@ -146,6 +177,11 @@ def station_state(system_id: str, station_id: str, known: Known, changed_at: dat
     )  # fmt: skip
 
 
+def vehicle_state(system_id: str, vehicle_id: str, known: KnownVehicle, changed_at: datetime) -> VehicleState:
+    """What goes into `vehicle_state` for a vehicle."""
+    return VehicleState(system_id, vehicle_id, changed_at, *known.reading, known.stands_since)
+
+
 class Memories(dict[str, SystemMemory]):
     """The memories of one partition's systems, made at first use."""
 
@@ -158,8 +194,9 @@ def recall(
     states: Iterable[StationState | SystemState],
     stations: Iterable[StationInformation],
     systems: Iterable[SystemInformation],
+    vehicles: Iterable[VehicleState | VehicleFeedState] = (),
 ) -> Memories:
-    """The memories that the newest messages of `station_state` and the two information topics make."""
+    """The memories that the newest messages of the two state topics and the two information topics make."""
     memories = Memories()
     for state in states:
         memory = memories[state.system_id]
@@ -172,10 +209,18 @@ def recall(
             memory.electric_types = None if state.electric_types is None else frozenset(state.electric_types)
     for info in stations:
         fields = msgspec.structs.asdict(info)
-        own = {name: fields[name] for name in Description.__struct_fields__}
-        memories[info.system_id].descriptions[info.station_id] = Description(**own)
+        described = {name: fields[name] for name in Description.__struct_fields__}
+        memories[info.system_id].descriptions[info.station_id] = Description(**described)
     for system in systems:
         memories[system.system_id].information = system
+    for vehicle in vehicles:
+        own = memories[vehicle.system_id].vehicles
+        if isinstance(vehicle, VehicleState):
+            reading = VehicleReading(*(getattr(vehicle, name) for name in VehicleReading._fields))
+            own.known[vehicle.vehicle_id] = KnownVehicle(reading, vehicle.stands_since)
+        else:
+            for name in ("last_good_poll_at", "feed_updated_at", "feed_has_advanced", "ranges_m"):
+                setattr(own, name, getattr(vehicle, name))
     return memories
 
 

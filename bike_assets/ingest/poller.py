@@ -169,7 +169,7 @@ class Poller:
             since = now - max(MAX_GAP, 2 * timedelta(seconds=asker.poll_seconds))
             # A lane that lost Kafka knows nothing until it has read its memories back.
             lane = self._lanes.of(system_id)
-            last = (lane and lane.last_good_poll_at(system_id)) or self._good_at.get(system_id)
+            last = (lane and lane.last_good_poll_at(system_id, asker.status_feed)) or self._good_at.get(system_id)
             if last is not None:
                 self._good_at[system_id] = last
             began_at = self._since[system_id]
@@ -301,7 +301,8 @@ class Poller:
             if asker := self._asker_of.get(poll.system_id):
                 asker.committed(answer, poll)
         for system_id, polls in by_system.items():
-            if any(poll.feed == "station_status" for poll in polls):
+            asker = self._asker_of.get(system_id)
+            if asker is not None and any(poll.feed == asker.status_feed for poll in polls):
                 for future in self._who_wait(system_id):
                     future.set_result(polls)
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from bike_assets.ingest.detect import Detected, describe, detect, detect_unmodified, hour_of
-from bike_assets.ingest.memory import SystemMemory, station_state
+from bike_assets.ingest.memory import SystemMemory, VehicleMemory, station_state, vehicle_state
 from bike_assets.ingest.profiles import Profile, system_information
+from bike_assets.ingest.vehicles import DetectedVehicles, detect_vehicles
 from bike_assets.model import topics
 from bike_assets.model.answers import (
     Answer,
@@ -20,12 +21,13 @@ from bike_assets.model.answers import (
     StationPoll,
     SystemPoll,
     TypesPoll,
+    VehiclePoll,
 )
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.model.messages import GOOD, Outcome, Poll, Rejection
 from bike_assets.model.topics import Topic, station_key
-from bike_assets.sources.reading import feed_name, read
+from bike_assets.sources.reading import VEHICLE_FEED, feed_name, read
 from bike_assets.sources.shapes import shape_of
 
 STATUS_FEED = "station_status"
@@ -71,13 +73,16 @@ def take(memory: SystemMemory, answer: Answer, profile: Profile) -> Atom:
     """Judge an answer, move the memory on, and give the records to commit together."""
     feed = feed_name(answer.feed)
     verdict = judge(memory, feed, answer)
-    found = Detected()
+    found, vehicles = Detected(), None
     if verdict.outcome in GOOD:
         found = _follow(memory, feed, answer, verdict)
+        vehicles = _follow_vehicles(memory, feed, answer.fetched_at, verdict)
     if verdict.outcome is not Outcome.OUT_OF_ORDER:
         memory.observed_at[feed] = answer.fetched_at
-    poll = _poll_record(memory, feed, answer, verdict, found)
+    poll = _poll_record(memory, feed, answer, verdict, _events_made(feed, found, vehicles))
     records = [*_events(memory, found, answer.fetched_at)]
+    if vehicles is not None:
+        records += _vehicle_records(memory, vehicles, answer.fetched_at)
     records += _rejections(memory.system_id, feed, answer, verdict.rejected)
     if verdict.outcome is Outcome.OK:
         records += _system(memory, feed, verdict.parsed, answer.fetched_at, profile)
@@ -111,11 +116,12 @@ def judge(memory: SystemMemory, feed: str, answer: Answer) -> Verdict:
 def _judge_unmodified(memory: SystemMemory, feed: str, at: datetime) -> Verdict:
     if not _is_known(memory, feed):
         return Verdict(Outcome.INVALID, "not modified, but nothing was known")
-    if feed != STATUS_FEED:
+    if feed not in (STATUS_FEED, VEHICLE_FEED):
         return Verdict(Outcome.NOT_MODIFIED)
-    error = _staleness(memory, memory.feed_updated_at, at)
+    clock = memory.vehicles if feed == VEHICLE_FEED else memory
+    error = _staleness(clock, clock.feed_updated_at, at)
     outcome = Outcome.STALE if error else Outcome.NOT_MODIFIED
-    return Verdict(outcome, error, feed_updated_at=memory.feed_updated_at)
+    return Verdict(outcome, error, feed_updated_at=clock.feed_updated_at)
 
 
 def _is_known(memory: SystemMemory, feed: str) -> bool:
@@ -127,6 +133,8 @@ def _is_known(memory: SystemMemory, feed: str) -> bool:
             return bool(memory.descriptions)
         case "vehicle_types":
             return memory.electric_types is not None
+        case "vehicle_status":
+            return memory.vehicles.last_good_poll_at is not None
     return feed in memory.observed_at
 
 
@@ -141,6 +149,13 @@ def _judge_parsed(memory: SystemMemory, at: datetime, parsed: Parsed) -> Verdict
         error = _staleness(memory, parsed.feed_updated_at, at)
         if error:
             return replace(verdict, outcome=Outcome.STALE, error=error)
+    if isinstance(parsed, VehiclePoll):
+        # A list without any row says that all are ridden, as in a small system they may be.
+        if parsed.rows_in and not parsed.vehicles and memory.vehicles.known:
+            return replace(verdict, outcome=Outcome.INVALID, error="no accepted row where vehicles are known")
+        error = _staleness(memory.vehicles, parsed.feed_updated_at, at)
+        if error:
+            return replace(verdict, outcome=Outcome.STALE, error=error)
     return verdict
 
 
@@ -150,6 +165,8 @@ def _accepted(parsed: Parsed) -> int:
             return len(parsed.rows)
         case InformationPoll():
             return len(parsed.descriptions)
+        case VehiclePoll(vehicles=vehicles):
+            return len(vehicles)
         case TypesPoll():
             return parsed.rows
         case DiscoveryPoll(urls=urls):
@@ -158,7 +175,7 @@ def _accepted(parsed: Parsed) -> int:
             return 1
 
 
-def _staleness(memory: SystemMemory, updated_at: datetime | None, at: datetime) -> str | None:
+def _staleness(memory: SystemMemory | VehicleMemory, updated_at: datetime | None, at: datetime) -> str | None:
     """Why a body is stale: older than the last good one, or behind after it used to advance."""
     if updated_at is None:
         return None
@@ -188,7 +205,24 @@ def _follow(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict) -
     return Detected()
 
 
-def _follow_time(memory: SystemMemory, updated_at: datetime | None, at: datetime) -> None:
+def _follow_vehicles(
+    memory: SystemMemory, feed: str, at: datetime, verdict: Verdict
+) -> DetectedVehicles | None:
+    """Move the memory of the vehicles on to a good answer; None where it says nothing new of them."""
+    own = memory.vehicles
+    match verdict.parsed:
+        case VehiclePoll() as poll:
+            _follow_time(own, poll.feed_updated_at, at)
+            return detect_vehicles(memory.system_id, own, poll, at)
+        case TypesPoll(ranges_m=ranges_m) if ranges_m != own.ranges_m:
+            own.ranges_m = ranges_m
+            return DetectedVehicles()
+        case None if feed == VEHICLE_FEED:
+            return detect_vehicles(memory.system_id, own, None, at)
+    return None
+
+
+def _follow_time(memory: SystemMemory | VehicleMemory, updated_at: datetime | None, at: datetime) -> None:
     """Remember a body's own time. One in the future (a broken clock) counts as not given: by it, all
     that is to come would be called stale until that time is reached.
     """
@@ -200,7 +234,14 @@ def _follow_time(memory: SystemMemory, updated_at: datetime | None, at: datetime
     memory.feed_updated_at = updated_at
 
 
-def _poll_record(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict, found: Detected) -> Poll:
+def _events_made(feed: str, found: Detected, vehicles: DetectedVehicles | None) -> int:
+    """Events in the topic of the feed: a status that describes stations too has others beside them."""
+    if vehicles is not None:
+        return len(vehicles.events)
+    return len(found.events) if feed == STATUS_FEED else len(found.information)
+
+
+def _poll_record(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict, events: int) -> Poll:
     is_status = feed == STATUS_FEED
     totals = memory.totals.as_columns()
     if not (is_status and verdict.outcome in GOOD):
@@ -217,7 +258,7 @@ def _poll_record(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdi
         rows_in=verdict.rows_in,
         rows_accepted=verdict.rows_accepted,
         rows_rejected=sum(row.row_index >= 0 for row in verdict.rejected),
-        events=len(found.events) if is_status else len(found.information),
+        events=events,
         feed_updated_at=verdict.feed_updated_at,
         error=verdict.error and verdict.error[:REASON_CHARACTERS],
         **totals,
@@ -236,6 +277,21 @@ def _events(memory: SystemMemory, found: Detected, at: datetime) -> Iterable[Rec
         yield Record(topics.STATION_STATE, prefix + station_id, _encode(state))
     for station_id in found.forgotten:
         yield Record(topics.STATION_STATE, prefix + station_id, None)
+
+
+def _vehicle_records(memory: SystemMemory, found: DetectedVehicles, at: datetime) -> Iterable[Record]:
+    system_id, own = memory.system_id, memory.vehicles
+    prefix = station_key(system_id, "")
+    for event in found.events:
+        yield Record(topics.VEHICLE_STATUS, prefix + event.vehicle_id, _encode(event))
+    if found.totals is not None:
+        yield Record(topics.VEHICLE_TOTALS, system_id, _encode(found.totals))
+    for vehicle_id in found.touched:
+        state = vehicle_state(system_id, vehicle_id, own.known[vehicle_id], at)
+        yield Record(topics.VEHICLE_STATE, prefix + vehicle_id, _encode(state))
+    for vehicle_id in found.forgotten:
+        yield Record(topics.VEHICLE_STATE, prefix + vehicle_id, None)
+    yield Record(topics.VEHICLE_STATE, system_id, _encode(own.as_state(system_id)))
 
 
 def _rejections(

@@ -25,7 +25,15 @@ from bike_assets.ingest.records import Atom, Record, take
 from bike_assets.model import topics
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import BikeAssetsError, BrokerUnavailable, Fenced, KafkaRefuses
-from bike_assets.model.messages import Poll, StationInformation, StationState, SystemInformation, SystemState
+from bike_assets.model.messages import (
+    Poll,
+    StationInformation,
+    StationState,
+    SystemInformation,
+    SystemState,
+    VehicleFeedState,
+    VehicleState,
+)
 
 log = structlog.get_logger()
 KAFKA_LOG = logging.getLogger("bike_assets.kafka")
@@ -161,7 +169,9 @@ class PartitionWriter:
                 log.warning("Kafka is slow to commit", partition=self.partition, reason=_words(err))
 
 
-_REMEMBERED = (topics.STATION_STATE, topics.STATION_INFORMATION, topics.SYSTEM_INFORMATION)
+_REMEMBERED = (
+    topics.STATION_STATE, topics.STATION_INFORMATION, topics.SYSTEM_INFORMATION, topics.VEHICLE_STATE,
+)  # fmt: skip
 
 
 def read_memories(bootstrap_servers: str, partition: int) -> Memories:
@@ -174,11 +184,12 @@ def read_memories(bootstrap_servers: str, partition: int) -> Memories:
             values.pop(key, None)
         else:
             values[key] = value
-    states, stations, systems = newest.values()
+    states, stations, systems, vehicles = newest.values()
     return recall(
         (_decode_state(key, value) for key, value in states.items()),
         (msgspec.json.decode(value, type=StationInformation) for value in stations.values()),
         (msgspec.json.decode(value, type=SystemInformation) for value in systems.values()),
+        (decode_vehicle_state(key, value) for key, value in vehicles.items()),
     )
 
 
@@ -186,6 +197,13 @@ def _decode_state(key: str, value: bytes) -> StationState | SystemState:
     if "/" in key:
         return msgspec.json.decode(value, type=StationState)
     return msgspec.json.decode(value, type=SystemState)
+
+
+def decode_vehicle_state(key: str, value: bytes) -> VehicleState | VehicleFeedState:
+    """A message of `vehicle_state`: of a vehicle, or of its system."""
+    if "/" in key:
+        return msgspec.json.decode(value, type=VehicleState)
+    return msgspec.json.decode(value, type=VehicleFeedState)
 
 
 def _read_to_end(bootstrap_servers: str, names: Sequence[str], partition: int) -> Iterable[Message]:

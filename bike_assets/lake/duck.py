@@ -14,10 +14,16 @@ import duckdb
 import pyarrow as pa
 
 from bike_assets.lake.tables import arrow_schema, open_table, table_path
-from bike_assets.model.constants import MAX_GAP
+from bike_assets.model.constants import ABANDONED_AFTER, MAX_GAP
 from bike_assets.model.errors import LakeBroken, WrongQuery
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES
+from bike_assets.model.tables import (
+    EVENTS_POLLS,
+    EVENTS_STATION_STATUS,
+    EVENTS_VEHICLE_STATUS,
+    EVENTS_VEHICLE_TOTALS,
+    TABLES,
+)
 
 _DUCK = {"string": "VARCHAR", "timestamp": "TIMESTAMPTZ", "date": "DATE", "int": "INTEGER",
          "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}
@@ -36,6 +42,8 @@ def connect(lake: Path, tables: Sequence[Table] = TABLES) -> duckdb.DuckDBPyConn
         _show(con, lake, table)
     if EVENTS_POLLS in tables and EVENTS_STATION_STATUS in tables:
         _live_station_status(con)
+    if EVENTS_VEHICLE_STATUS in tables and EVENTS_VEHICLE_TOTALS in tables:
+        _live_vehicle_status(con)
     return con
 
 
@@ -152,6 +160,27 @@ def _live_station_status(con: duckdb.DuckDBPyConnection) -> None:
               QUALIFY row_number() OVER (PARTITION BY system_id, station_id ORDER BY observed_at DESC) = 1
              ) AS latest
         LEFT JOIN good USING (system_id)
+        """
+    )
+
+
+def _live_vehicle_status(con: duckdb.DuckDBPyConnection) -> None:
+    """`live.vehicle_status`: the vehicles of each system's last good poll of them, made of the events of its hour."""
+    con.execute("CREATE SCHEMA IF NOT EXISTS live")
+    con.execute(
+        f"""
+        CREATE VIEW live.vehicle_status AS
+        WITH good AS (
+            SELECT system_id, max(observed_at) AS last_good_poll_at
+            FROM {EVENTS_VEHICLE_TOTALS.name}
+            GROUP BY system_id)
+        SELECT *, epoch(last_good_poll_at - stands_since) / 3600 AS stands_hours,
+               last_good_poll_at - stands_since >= to_seconds({ABANDONED_AFTER.total_seconds():.0f}) AS is_abandoned
+        FROM (SELECT vehicles.*, last_good_poll_at
+              FROM {EVENTS_VEHICLE_STATUS.name} AS vehicles JOIN good USING (system_id)
+              WHERE observed_at BETWEEN date_trunc('hour', last_good_poll_at) AND last_good_poll_at
+              QUALIFY row_number() OVER (PARTITION BY system_id, vehicle_id ORDER BY observed_at DESC) = 1)
+        WHERE kind <> 'absent'
         """
     )
 

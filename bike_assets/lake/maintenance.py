@@ -168,11 +168,11 @@ def _order(table: Table, day: Day, delta: DeltaTable) -> None:
 
 
 def ordered_by(table: Table) -> list[str]:
-    """By what rows lie near each other: a station where the table has stations, else its grain within the day."""
+    """By what rows lie near each other: a vehicle or a station where there are any, else the grain within the day."""
     names = {column.name for column in table.columns}
-    station = ["system_id", "station_id"]
-    if names.issuperset(station):
-        return station
+    for key in ("vehicle_id", "station_id"):
+        if names.issuperset(("system_id", key)):
+            return ["system_id", key]
     return [name for name in table.grain if name not in table.partitioned_by]
 
 

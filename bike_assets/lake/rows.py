@@ -86,6 +86,13 @@ def _read(delta: DeltaTable, table: Table, files: pa.Table) -> pa.Table:
         raise LakeBroken(f"{table.name} cannot be read: {str(err).splitlines()[0]}") from None
 
 
+def _shaped(rows: pa.Table, table: Table) -> pa.Table:
+    """The rows of the table's types, without its descriptions: Delta refuses rows that come with other words than those
+    that the table was made with, as after an upgrade.
+    """
+    return rows.cast(pa.schema([field.remove_metadata() for field in arrow_schema(table)]))
+
+
 def append_rows(delta: DeltaTable, table: Table, rows: pa.Table, application: str, version: int) -> None:
     """Append rows in one commit that says up to which of its versions the application has written.
 
@@ -97,7 +104,7 @@ def append_rows(delta: DeltaTable, table: Table, rows: pa.Table, application: st
         return
     write_deltalake(
         delta,
-        rows.cast(arrow_schema(table)),
+        _shaped(rows, table),
         mode="append",
         commit_properties=CommitProperties(app_transactions=[Transaction(application, version)]),
         post_commithook_properties=COMMIT_ONLY,
@@ -135,6 +142,6 @@ def _replace(
     delta: DeltaTable, table: Table, rows: pa.Table, where: str | None, properties: CommitProperties | None
 ) -> None:
     write_deltalake(
-        delta, rows.cast(arrow_schema(table)), mode="overwrite", predicate=where, commit_properties=properties,
+        delta, _shaped(rows, table), mode="overwrite", predicate=where, commit_properties=properties,
         post_commithook_properties=COMMIT_ONLY,
     )  # fmt: skip

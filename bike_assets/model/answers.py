@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from bike_assets.model.messages import Outcome
-from bike_assets.model.readings import Reading
+from bike_assets.model.readings import Reading, VehicleReading
 
 ALL_CONTRACTS = "jcdecaux"
 """The `system_id` of an answer that holds every JCDecaux contract."""
@@ -118,10 +118,21 @@ class SystemPoll:
 
 @dataclass(frozen=True, slots=True)
 class TypesPoll:
-    """A read `vehicle_types`: the ids of those that are electric."""
+    """A read `vehicle_types`: the ids of those that are electric, and how far each goes when full, in m."""
 
     electric_types: list[str]
     rows: int
+    feed_updated_at: datetime | None
+    rows_in: int
+    rejected: Sequence[RejectedRow] = field(default=())
+    ranges_m: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VehiclePoll:
+    """A read `vehicle_status`, which GBFS 1 and 2 call `free_bike_status`: readings by vehicle id."""
+
+    vehicles: dict[str, VehicleReading]
     feed_updated_at: datetime | None
     rows_in: int
     rejected: Sequence[RejectedRow] = field(default=())
@@ -137,4 +148,4 @@ class DiscoveryPoll:
 
 
 # `rows_in` is the length of the answer's array as it came, counted apart from what became of its rows.
-Parsed = StationPoll | InformationPoll | SystemPoll | TypesPoll | DiscoveryPoll
+Parsed = StationPoll | InformationPoll | SystemPoll | TypesPoll | VehiclePoll | DiscoveryPoll

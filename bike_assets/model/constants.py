@@ -43,3 +43,18 @@ UNUSUAL_TIMES = 3
 
 HOLE_SHARE = 0.1
 """A system's day of whose station-hours a larger share is unknown has a hole."""
+
+BATTERY_STEP_PCT = 5
+"""A vehicle's battery that rose or fell by so many percent is an event; less is the noise of its gauge."""
+
+RANGE_STEP = 0.05
+"""Where a vehicle's battery is not known, its range that changed by such a part of itself is an event."""
+
+ABANDONED_AFTER = timedelta(hours=24)
+"""A vehicle that has not moved for so long is counted as abandoned, wherever it stands."""
+
+LOW_BATTERY_PCT, HIGH_BATTERY_PCT = 20, 60
+"""Below the one a battery is low, from the other on it is high."""
+
+TOP_CHARGED = 3
+"""So many of the best charged vehicles are named."""

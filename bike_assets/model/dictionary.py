@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bike_assets.model.constants import ABSENCE_MEMORY, MAX_GAP
 from bike_assets.model.readings import State
 from bike_assets.model.schema import Column, Table
-from bike_assets.model.tables import EVENTS_STATION_STATUS, TABLES
+from bike_assets.model.tables import EVENTS_STATION_STATUS, EVENTS_VEHICLE_STATUS, TABLES
 
 _GAP = f"{MAX_GAP.total_seconds() / 60:.0f} minutes"
 _MEMORY = f"{ABSENCE_MEMORY.total_seconds() / 3600:.0f} hours"
@@ -21,8 +21,9 @@ _HOW_TO_READ = f"""\
 - **`is_*`** and **`has_*`** are true or false. **`*_before`** is the last accepted reading, null after an absence.
 - **Null** means "not given" or "not known", never 0. A column that may hold it says so.
 - **Range** gives the least and the greatest value, both included.
-- A **good poll** is a fetch of `station_status` with the outcome `ok` or `not_modified`. What it shows holds to the
-  system's next good poll; if that is more than {_GAP} away, the whole time between is unknown.
+- A **good poll** is a fetch of `station_status`, or of vehicles one of `vehicle_status`, with the outcome `ok` or
+  `not_modified`. What it shows holds to the system's next good poll; if that is more than {_GAP} away, the whole time
+  between is unknown.
 - **Departures and arrivals** are lower bounds: a return and a rental between two polls cancel out. `polls` tells how
   often somebody looked.
 - A table that is **partitioned** by a date keeps each date's rows apart: a question that names dates reads only these.
@@ -40,6 +41,9 @@ _STATES = {
 _VIEWS = {
     EVENTS_STATION_STATUS.name: "`live.station_status` is a view of it in `bike sql`: the latest event of each "
     f"station, its state `unknown` once the system's last good poll is more than {_GAP} ago.",
+    EVENTS_VEHICLE_STATUS.name: "`live.vehicle_status` is a view of it in `bike sql`: the vehicles of each system's "
+    "last good poll of them, with `last_good_poll_at`, `stands_hours` (h, not moved until then) and `is_abandoned` "
+    "(24 h or more). Ids rotate: an id is one vehicle until its next trip, and nothing joins it to the id after that.",
 }
 
 

@@ -12,7 +12,10 @@ from bike_assets.model.tables import (
     EVENTS_STATION_INFORMATION,
     EVENTS_STATION_STATUS,
     EVENTS_SYSTEM_INFORMATION,
+    EVENTS_VEHICLE_STATUS,
+    EVENTS_VEHICLE_TOTALS,
     LIVE_SYSTEM_MINUTE,
+    LIVE_VEHICLES_SYSTEM_MINUTE,
 )
 from bike_assets.model.warehouse import (
     DIM_STATION,
@@ -20,6 +23,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
+    FACT_VEHICLE_SYSTEM_DAY,
     STATION_QUALITY,
     SYSTEM_SERVICE_DAY,
 )
@@ -42,6 +46,7 @@ def _of(table: Table, *columns: str) -> Made:
 _GOOD_POLLS = _of(EVENTS_POLLS, "feed", "outcome", "fetched_at")
 _SECONDS = tuple(column.name for column in FACT_STATION_HOUR.columns if column.name.startswith("seconds_"))
 _OPEN_SECONDS = ("seconds_empty", "seconds_full", "seconds_available")
+_MINUTE = LIVE_SYSTEM_MINUTE.grain
 _SUMS = ("departures", "arrivals", "bulk_out", "bulk_in", *_SECONDS, "times_empty", "times_full", "polls")
 
 
@@ -55,6 +60,16 @@ def _system_minute() -> dict[str, Made]:
         "saturation": _of(EVENTS_POLLS, "bikes_with_docks", "docks_available"),
         "departures": flows,
         "arrivals": flows,
+    }
+
+
+def _vehicles_system_minute() -> dict[str, Made]:
+    levels = (column.name for column in LIVE_VEHICLES_SYSTEM_MINUTE.columns if column.name not in _MINUTE)
+    at = _of(EVENTS_VEHICLE_TOTALS, "observed_at")
+    return {
+        "system_id": _of(EVENTS_VEHICLE_TOTALS, "system_id"),
+        "minute": at,
+        **{name: _of(EVENTS_VEHICLE_TOTALS, name) + at for name in levels},
     }
 
 
@@ -155,8 +170,24 @@ def _system_service_day() -> dict[str, Made]:
     }
 
 
+def _fact_vehicle_system_day() -> dict[str, Made]:
+    totals, zone = EVENTS_VEHICLE_TOTALS, _of(DIM_SYSTEM, "timezone")
+    day = _of(totals, "observed_at") + zone
+    return {
+        "system_id": _of(totals, "system_id"),
+        "ids_seen": _of(EVENTS_VEHICLE_STATUS, "vehicle_id", "kind", "observed_at") + day,
+        **dict.fromkeys(("local_date", "known_hours", "polls", "is_complete"), day),
+        **dict.fromkeys(("vehicles_mean", "vehicles_max"), _of(totals, "vehicles") + day),
+        "abandoned_max": _of(totals, "abandoned") + day,
+        "idle_hours": _of(totals, "available") + day,
+        "reserved_hours": _of(totals, "reserved") + day,
+        "disabled_hours": _of(totals, "disabled") + day,
+    }
+
+
 LINEAGE: Mapping[str, Mapping[str, Made]] = {
     LIVE_SYSTEM_MINUTE.name: _system_minute(),
+    LIVE_VEHICLES_SYSTEM_MINUTE.name: _vehicles_system_minute(),
     DIM_SYSTEM.name: _dim_system(),
     DIM_STATION.name: _dim_station(),
     FACT_STATION_HOUR.name: _fact_station_hour(),
@@ -168,6 +199,7 @@ LINEAGE: Mapping[str, Mapping[str, Made]] = {
         "stations": _of(FACT_STATION_HOUR, "station_id"),
     }),
     SYSTEM_SERVICE_DAY.name: _system_service_day(),
+    FACT_VEHICLE_SYSTEM_DAY.name: _fact_vehicle_system_day(),
     STATION_QUALITY.name: _station_quality(),
 }  # fmt: skip
 """By table and column. `warehouse.dim_date` is made of nothing but the calendar."""

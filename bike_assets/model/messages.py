@@ -17,7 +17,8 @@ SystemId = Annotated[str, Meta(description="the system, in GBFS's words; `jcdeca
 StationId = Annotated[str, Meta(description="the station, as its feed names it")]
 ObservedAt = Annotated[datetime, Meta(description="when the last byte of the answer came")]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
-Feed = Annotated[str, Meta(description="GBFS's name; JCDecaux's stations count as station_status")]
+Feed = Annotated[str, Meta(description="GBFS's name; JCDecaux's stations count as station_status, "
+                 "free_bike_status as vehicle_status")]  # fmt: skip
 FetchedAt = Annotated[datetime, Meta(description="when the last byte of the answer came, or the failure")]
 Address = Annotated[str | None, Meta(description="street and number, as the feed writes them")]
 HasPaymentTerminal = Annotated[bool | None, Meta(description="takes payment cards; null where not given")]
@@ -34,6 +35,19 @@ StateSince = Annotated[datetime, Meta(description="since when it is in this stat
 ReportedAt = Annotated[datetime | None, Meta(description="the station's own time of its last report")]
 Latitude = Annotated[float, Meta(ge=-90, le=90, description="degrees north, WGS 84")]
 Longitude = Annotated[float, Meta(ge=-180, le=180, description="degrees east, WGS 84")]
+VehicleId = Annotated[str, Meta(description="the vehicle, as its feed names it until its next trip: ids rotate")]
+VehicleType = Annotated[str | None, Meta(description="`vehicle_type_id` of its feed; null where not given")]
+AtStation = Annotated[str | None, Meta(description="the station that it stands at; null: at none, or not given")]
+PlaceNorth = Annotated[Latitude | None, Meta(description="degrees north, WGS 84; null where only its station is given")]
+PlaceEast = Annotated[Longitude | None, Meta(description="degrees east, WGS 84; null where only its station is given")]
+IsReserved = Annotated[bool, Meta(description="kept for somebody")]
+IsDisabled = Annotated[bool, Meta(description="out of order")]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Metres = Annotated[float, Meta(ge=0)]
+BatteryPct = Annotated[Percent | None, Meta(description="% of its battery or fuel, as given, or else its "
+                                          "range of that of its type; null where neither is known")]  # fmt: skip
+RangeM = Annotated[Metres | None, Meta(description="m that it can still go; null where not given")]
+StandsSince = Annotated[datetime, Meta(description="since when it was not seen to move, under this id; gaps ignored")]
 
 
 class EventKind(StrEnum):
@@ -202,3 +216,71 @@ class SystemState(Struct, kw_only=True, frozen=True):
     electric_types: Annotated[list[str] | None, Meta(description="electric vehicle types; null: not told")]
     is_shared_feed: Annotated[bool, Meta(description="its good poll came in an answer with all contracts")]
     shaped_at: Annotated[dict[str, datetime], Meta(description="the last body whose fields were told, by feed")] = {}
+
+
+class VehicleStatus(Struct, frozen=True, gc=False):
+    """An event of a vehicle: a change, the hour's keyframe, or an absence (all of the reading is null).
+
+    A change is a move over 25 m, another flag, station or type, or 5 % of the battery; a keyframe repeats the last one.
+    """
+
+    system_id: SystemId
+    vehicle_id: VehicleId
+    observed_at: ObservedAt
+    kind: Annotated[EventKind, Meta(description="change, keyframe or absent")]
+    vehicle_type: VehicleType
+    station_id: AtStation
+    lat: PlaceNorth
+    lon: PlaceEast
+    is_reserved: IsReserved | None
+    is_disabled: IsDisabled | None
+    battery_pct: BatteryPct
+    range_m: RangeM
+    stands_since: StandsSince | None
+
+
+class VehicleTotals(Struct, kw_only=True, frozen=True):
+    """What a good poll of a system's vehicles comes to: all that it lists, which are those nobody rides.
+
+    Batteries are those of the vehicles' last events, and so true to 5 %.
+    """
+
+    system_id: SystemId
+    observed_at: ObservedAt
+    vehicles: Annotated[Count, Meta(description="vehicles listed")]
+    available: Annotated[Count, Meta(description="of them neither reserved nor disabled")]
+    reserved: Annotated[Count, Meta(description="of them reserved")]
+    disabled: Annotated[Count, Meta(description="of them out of order")]
+    abandoned: Annotated[Count, Meta(description="of them not moved for 24 hours")]
+    low_battery: Annotated[Count, Meta(description="of them with less than 20 % of their battery")]
+    medium_battery: Annotated[Count, Meta(description="of them with 20 % or more and less than 60 %")]
+    high_battery: Annotated[Count, Meta(description="of them with 60 % or more")]
+    top_charged: Annotated[str | None, Meta(description="the three best charged that are available, as JSON: "
+                           "`[{\"vehicle_id\", \"battery_pct\"}, ...]`; null where no battery is known")]  # fmt: skip
+
+
+class VehicleState(Struct, frozen=True, gc=False):
+    """The last event of a vehicle that is in its feed: what a poller needs to go on."""
+
+    system_id: SystemId
+    vehicle_id: VehicleId
+    changed_at: Annotated[datetime, Meta(description="the poll that wrote this state")]
+    vehicle_type: VehicleType
+    station_id: AtStation
+    lat: PlaceNorth
+    lon: PlaceEast
+    is_reserved: IsReserved
+    is_disabled: IsDisabled
+    battery_pct: BatteryPct
+    range_m: RangeM
+    stands_since: StandsSince
+
+
+class VehicleFeedState(Struct, kw_only=True, frozen=True):
+    """What a poller must remember of a system's vehicles to judge the next answer."""
+
+    system_id: SystemId
+    last_good_poll_at: Annotated[datetime | None, Meta(description="of vehicle_status")]
+    feed_updated_at: Annotated[datetime | None, Meta(description="the newest of a good poll")]
+    feed_has_advanced: Annotated[bool, Meta(description="whether the body's own time ever moved on")]
+    ranges_m: Annotated[dict[str, float], Meta(description="m that a full vehicle can go, by vehicle type")]

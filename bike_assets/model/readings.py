@@ -44,3 +44,19 @@ def state_of(reading: Reading) -> State:
     if reading.docks_available == 0:
         return State.FULL
     return State.AVAILABLE
+
+
+class VehicleReading(NamedTuple):
+    """What one poll says of one vehicle. None where the feed does not give it.
+
+    A place is `lat` and `lon`, both or neither, or a station, or all three. `battery_pct` is 0 to 100.
+    """
+
+    vehicle_type: str | None
+    station_id: str | None
+    lat: float | None
+    lon: float | None
+    is_reserved: bool
+    is_disabled: bool
+    battery_pct: float | None
+    range_m: float | None

@@ -37,6 +37,12 @@ EVENTS_STATION_INFORMATION = _events(
 EVENTS_SYSTEM_INFORMATION = _events(
     "system_information", messages.SystemInformation, ("system_id", "observed_at")
 )
+EVENTS_VEHICLE_STATUS = _events(
+    "vehicle_status", messages.VehicleStatus, ("system_id", "vehicle_id", "observed_at"), may_be_empty=True
+)
+EVENTS_VEHICLE_TOTALS = _events(
+    "vehicle_totals", messages.VehicleTotals, ("system_id", "observed_at"), may_be_empty=True
+)
 EVENTS_POLLS = _events("polls", messages.Poll, ("system_id", "feed", "fetched_at"))
 EVENTS_REJECTIONS = _events(
     "rejections", messages.Rejection, ("system_id", "feed", "fetched_at", "row_index"), may_be_empty=True
@@ -65,10 +71,25 @@ LIVE_SYSTEM_MINUTE = Table(
     log_retention_days=1,
 )
 
+LIVE_VEHICLES_SYSTEM_MINUTE = Table(
+    name="live.vehicles_system_minute",
+    description="A system's vehicles in a UTC minute: levels at its last good poll of them; no good poll, no row.",
+    grain=("system_id", "minute"),
+    columns=(
+        Column("system_id", "string", "the system"),
+        Column("minute", "timestamp", "start of the UTC minute"),
+        *(column for column in columns_of(messages.VehicleTotals) if column.name not in ("system_id", "observed_at")),
+    ),
+    log_retention_days=1,
+    may_be_empty=True,
+)
+
 EVENTS_TABLES = (
     EVENTS_STATION_STATUS,
     EVENTS_STATION_INFORMATION,
     EVENTS_SYSTEM_INFORMATION,
+    EVENTS_VEHICLE_STATUS,
+    EVENTS_VEHICLE_TOTALS,
     EVENTS_POLLS,
     EVENTS_REJECTIONS,
     EVENTS_FEED_FIELDS,
@@ -76,5 +97,5 @@ EVENTS_TABLES = (
 DESCRIPTIONS = (EVENTS_STATION_INFORMATION, EVENTS_SYSTEM_INFORMATION)
 """A row of these holds until the next one, however long that is: no day of them can be left out."""
 
-LIVE_TABLES = (LIVE_SYSTEM_MINUTE,)
+LIVE_TABLES = (LIVE_SYSTEM_MINUTE, LIVE_VEHICLES_SYSTEM_MINUTE)
 TABLES = EVENTS_TABLES + LIVE_TABLES + WAREHOUSE_TABLES

@@ -68,6 +68,9 @@ SYSTEM_INFORMATION = Topic(
     "system_information", (messages.SystemInformation,), tables.EVENTS_SYSTEM_INFORMATION,
     is_compacted=True,
 )
+VEHICLE_STATUS = Topic("vehicle_status", (messages.VehicleStatus,), tables.EVENTS_VEHICLE_STATUS)
+VEHICLE_TOTALS = Topic("vehicle_totals", (messages.VehicleTotals,), tables.EVENTS_VEHICLE_TOTALS)
+VEHICLE_STATE = Topic("vehicle_state", (messages.VehicleState, messages.VehicleFeedState), None, is_compacted=True)
 POLLS = Topic("polls", (messages.Poll,), tables.EVENTS_POLLS)
 REJECTIONS = Topic("rejections", (messages.Rejection,), tables.EVENTS_REJECTIONS)
 FEED_FIELDS = Topic("feed_fields", (messages.FeedField,), tables.EVENTS_FEED_FIELDS)
@@ -76,7 +79,8 @@ STATION_STATE = Topic(
 )
 
 TOPICS = (
-    STATION_STATUS, STATION_INFORMATION, SYSTEM_INFORMATION, POLLS, REJECTIONS, FEED_FIELDS, STATION_STATE,
+    STATION_STATUS, STATION_INFORMATION, SYSTEM_INFORMATION, VEHICLE_STATUS, VEHICLE_TOTALS, POLLS, REJECTIONS,
+    FEED_FIELDS, STATION_STATE, VEHICLE_STATE,
 )  # fmt: skip
 
 

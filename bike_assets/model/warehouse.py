@@ -159,6 +159,31 @@ SYSTEM_SERVICE_DAY = Table(
     partitioned_by=("local_date",),
 )  # fmt: skip
 
+FACT_VEHICLE_SYSTEM_DAY = Table(
+    name="warehouse.fact_vehicle_system_day",
+    description="A system's vehicles in a local day; a row where a good poll of them lies in it. Hours are summed over "
+    "vehicles, and over known time alone: between two good polls at most 30 minutes apart.",
+    grain=("system_id", "local_date"),
+    columns=(
+        _SYSTEM,
+        _LOCAL_DATE,
+        Column("ids_seen", "int", "different ids that a good poll of the day listed: ids rotate after each trip, so it "
+               "is no number of vehicles, and no sum of days is one", low=0),
+        Column("vehicles_mean", "double", "vehicles that stood there, over known time; null without such time",
+               nullable=True, low=0),
+        Column("vehicles_max", "int", "most vehicles that a good poll listed", low=0),
+        Column("abandoned_max", "int", "most vehicles of a good poll that had not moved for 24 hours", low=0),
+        Column("idle_hours", "double", "h that vehicles stood available", low=0),
+        Column("reserved_hours", "double", "h that vehicles stood reserved", low=0),
+        Column("disabled_hours", "double", "h that vehicles stood out of order", low=0),
+        Column("known_hours", "double", "h of the day that are known", low=0, high=25),
+        Column("polls", "int", "good polls of vehicles", low=1),
+        Column("is_complete", "boolean", "whether any system's vehicles were polled after the day's end"),
+    ),
+    partitioned_by=("local_date",),
+    may_be_empty=True,
+)  # fmt: skip
+
 STATION_QUALITY = Table(
     name="warehouse.station_quality",
     description="A station and local day with a finding: its numbers should be read with care.",
@@ -182,5 +207,6 @@ WAREHOUSE_TABLES = (
     FACT_STATION_DAY,
     FACT_SYSTEM_DAY,
     SYSTEM_SERVICE_DAY,
+    FACT_VEHICLE_SYSTEM_DAY,
     STATION_QUALITY,
 )

@@ -7,21 +7,20 @@ an instant does not depend on how many steps led there. Time is given, never rea
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
+from bike_assets.simulator.clock import EPOCH, HOUR_MS, MINUTE_MS, epoch_ms
 from bike_assets.simulator.demand import Demand, Places
+from bike_assets.simulator.fleet import Fleet
 
 REPORT_MS = 10 * 60 * 1000
 """A station reports at least so often, changed or not."""
 VAN_BIKES = (5, 12)
 
-_HOUR_MS = 3600 * 1000
-_MINUTE_MS = 60 * 1000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LONGEST_CLOSURE_MS = 90 * _MINUTE_MS
+_LONGEST_CLOSURE_MS = 90 * MINUTE_MS
 _RIDING_M_PER_S = 6.0
 _DETOUR = 1.3
 """Streets are longer than the crow's way."""
@@ -96,16 +95,18 @@ class Ride:
 class City:
     """One system: its stations now, and what is yet to happen. `advance` moves it on.
 
-    `name` is the contract's for a JCDecaux system. Raises ValueError for stations that cannot be.
+    `name` is the contract's for a JCDecaux system; `fleet` are vehicles beside the stations. Raises ValueError for
+    stations that cannot be.
     """
 
     def __init__(
         self, system_id: str, name: str, stations: Sequence[SimStation], seed: int, start: datetime,
-        timezone: str, habits: Habits,
+        timezone: str, habits: Habits, fleet: Fleet | None = None,
     ) -> None:
         _check(stations)
+        self.fleet = fleet
         self.system_id, self.name, self.timezone = system_id, name, timezone
-        self.now_ms = _ms(start)
+        self.now_ms = epoch_ms(start)
         self.stations = [replace(each) for each in stations]
         self._chance = Random(f"{seed}/{system_id}")
         self._places = Places([(each.lat, each.lon) for each in stations])
@@ -142,7 +143,7 @@ class City:
     def _again(self, do: Callable[..., None], per_hour: float) -> None:
         """Schedule the next of events that come at random, so many an hour."""
         if per_hour:
-            self._at(self.now_ms + 1 + int(self._chance.expovariate(per_hour / _HOUR_MS)), do)
+            self._at(self.now_ms + 1 + int(self._chance.expovariate(per_hour / HOUR_MS)), do)
 
     def _between_ms(self, low: float, high: float) -> int:
         return int(self._chance.uniform(low, high))
@@ -160,7 +161,7 @@ class City:
     def _send(self, load: Load, origin: int) -> None:
         riding_s = _DETOUR * self._places.distance_m(origin, load.goal) / _RIDING_M_PER_S
         ms = int(riding_s * 1000 * self._chance.uniform(0.8, 1.5))
-        self._at(self.now_ms + _MINUTE_MS + ms, self._arrive, load)
+        self._at(self.now_ms + MINUTE_MS + ms, self._arrive, load)
 
     def _leave(self, station: SimStation, bikes: int, ebikes: int) -> None:
         station.bikes -= bikes
@@ -206,7 +207,7 @@ class City:
         """A station closes, for ten minutes to an hour and a half."""
         self._again(self._closure, self._habits.closures_per_hour)
         station = self._chance.choice(self.stations)
-        lasting_ms = self._between_ms(10 * _MINUTE_MS, _LONGEST_CLOSURE_MS)
+        lasting_ms = self._between_ms(10 * MINUTE_MS, _LONGEST_CLOSURE_MS)
         if station.is_usable:
             station.is_open, station.changed_ms = False, self.now_ms
             self._at(self.now_ms + lasting_ms, self._reopening, station)
@@ -218,7 +219,7 @@ class City:
         """A station is missing from the status feed, for five minutes to an hour; nothing moves there."""
         self._again(self._vanishing, self._habits.vanishings_per_hour)
         station = self._chance.choice(self.stations)
-        lasting_ms = self._between_ms(5 * _MINUTE_MS, 60 * _MINUTE_MS)
+        lasting_ms = self._between_ms(5 * MINUTE_MS, 60 * MINUTE_MS)
         # JCDecaux's feed is as new as its newest station: without that one it would seem to go back.
         newest = max((each for each in self.stations if each.is_in_feed), key=self._reported, default=None)
         if station.is_usable and station is not newest:
@@ -244,21 +245,17 @@ class City:
         electric = int(origin.ebikes == origin.bikes)
         self._leave(origin, 1, electric)
         self._leave(goal, -1, -electric)
-        return Ride(_EPOCH + timedelta(milliseconds=self.now_ms), origin, goal)
+        return Ride(EPOCH + timedelta(milliseconds=self.now_ms), origin, goal)
 
     def advance(self, to: datetime) -> None:
         """Let happen all that happens up to and at `to`. An instant before the city's own changes nothing."""
-        to_ms = _ms(to)
+        to_ms = epoch_ms(to)
         while self._events and self._events[0][0] <= to_ms:
             self.now_ms, _, do, what = heapq.heappop(self._events)
             do(what)
         self.now_ms = max(self.now_ms, to_ms)
-
-
-def _ms(at: datetime) -> int:
-    if at.tzinfo is None:
-        raise ValueError(f"naive time: {at!r}")
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+        if self.fleet is not None:
+            self.fleet.advance(self.now_ms)
 
 
 def _check(stations: Sequence[SimStation]) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bike_assets.simulator.city import City, SimStation
+from bike_assets.simulator.fleet import RANGE_M, SimVehicle
 
 VERSIONS = ("1.0", "1.1", "2.0", "2.1", "2.2", "2.3", "3.0")
 USUAL_VERSION = "2.3"
@@ -21,31 +22,43 @@ def feed(city: City, name: str, base_url: str, ttl_s: int, version: str = USUAL_
     `base_url` is the system's folder, in which each version has a folder of its own. The status is made anew every
     `ttl_s`, and at each change; in between, the answer stays the same.
     """
-    is_status = name == "station_status"
-    ttl_s = ttl_s if is_status else STATIC_TTL_S
+    changed_ms = _changed_ms(city, name)
+    ttl_s = STATIC_TTL_S if changed_ms is None else ttl_s
     now_s = city.now_ms // 1000
-    updated_s = max(now_s - now_s % ttl_s, city.changed_ms // 1000 if is_status else 0)
-    if name not in ("gbfs", *_files(version)):
+    updated_s = max(now_s - now_s % ttl_s, (changed_ms or 0) // 1000)
+    if name not in ("gbfs", *_files(city, version)):
         return None
     match name:
         case "gbfs":
-            data = _discovery(base_url, version)
+            data = _discovery(city, base_url, version)
         case "gbfs_versions":
             data = _versions(base_url)
         case "station_status":
             data = _station_status(city, updated_s, version)
         case _:
-            data = _STATIC[name](city, version)
+            data = _BY_NAME[name](city, version)
     envelope = {"last_updated": _time(updated_s, version), "ttl": ttl_s, "version": version, "data": data}
     if version == "1.0":
         del envelope["version"]
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _files(version: str) -> tuple[str, ...]:
+def _changed_ms(city: City, name: str) -> int | None:
+    """When what a file tells of last changed, ms since 1970; None where it stays as it is."""
+    if name == "station_status":
+        return city.changed_ms
+    return city.fleet.changed_ms if city.fleet and name in ("free_bike_status", "vehicle_status") else None
+
+
+def _files(city: City, version: str) -> tuple[str, ...]:
     versions = ("gbfs_versions",) if version > "1.0" else ()
     types = ("vehicle_types",) if _has_types(version) else ()
-    return (*versions, "system_information", *types, "station_information", "station_status")
+    vehicles = (_vehicle_file(version),) if city.fleet else ()
+    return (*versions, "system_information", *types, "station_information", *vehicles, "station_status")
+
+
+def _vehicle_file(version: str) -> str:
+    return "vehicle_status" if version >= "3" else "free_bike_status"
 
 
 def _has_types(version: str) -> bool:
@@ -70,8 +83,9 @@ def _flag(is_so: bool, version: str) -> bool | int:
     return is_so if version >= "2" else int(is_so)
 
 
-def _discovery(base_url: str, version: str) -> dict[str, Any]:
-    feeds = {"feeds": [{"name": each, "url": f"{base_url}/{version}/{each}.json"} for each in _files(version)]}
+def _discovery(city: City, base_url: str, version: str) -> dict[str, Any]:
+    files = _files(city, version)
+    feeds = {"feeds": [{"name": each, "url": f"{base_url}/{version}/{each}.json"} for each in files]}
     return feeds if version >= "3" else {LANGUAGE: feeds}
 
 
@@ -97,7 +111,7 @@ def _vehicle_types(_: City, version: str) -> dict[str, Any]:
             {"vehicle_type_id": "bike", "form_factor": "bicycle", "propulsion_type": "human",
              "name": _text("Bike", version)},
             {"vehicle_type_id": "ebike", "form_factor": "bicycle", "propulsion_type": "electric_assist",
-             "max_range_meters": 50_000, "name": _text("E-bike", version)},
+             "max_range_meters": RANGE_M, "name": _text("E-bike", version)},
         ]
     }
 
@@ -140,8 +154,32 @@ def _status(station: SimStation, updated_s: int, version: str) -> dict[str, Any]
     return row
 
 
-_STATIC: Mapping[str, Callable[[City, str], dict[str, Any]]] = {
+def _vehicle_status(city: City, version: str) -> dict[str, Any]:
+    standing = city.fleet.standing if city.fleet else ()
+    return {"vehicles" if version >= "3" else "bikes": [_vehicle(each, version) for each in standing]}
+
+
+def _vehicle(vehicle: SimVehicle, version: str) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "vehicle_id" if version >= "3" else "bike_id": vehicle.vehicle_id,
+        "lat": vehicle.lat,
+        "lon": vehicle.lon,
+        "is_reserved": _flag(vehicle.is_reserved, version),
+        "is_disabled": _flag(vehicle.is_disabled, version),
+    }
+    if _has_types(version):
+        row["vehicle_type_id"] = "ebike"
+        row["last_reported"] = _time(vehicle.reported_ms // 1000, version)
+        row["current_range_meters"] = vehicle.range_m
+    if version >= "2.3":
+        row["current_fuel_percent"] = round(vehicle.range_m / RANGE_M, 3)
+    return row
+
+
+_BY_NAME: Mapping[str, Callable[[City, str], dict[str, Any]]] = {
     "system_information": _system_information,
     "vehicle_types": _vehicle_types,
     "station_information": _station_information,
+    "free_bike_status": _vehicle_status,
+    "vehicle_status": _vehicle_status,
 }

@@ -13,10 +13,12 @@ from typing import Any
 from bike_assets.model.answers import JCDECAUX_PREFIX
 from bike_assets.model.errors import NotARecording
 from bike_assets.simulator.city import City, Habits, SimStation
+from bike_assets.simulator.fleet import Fleet
 
 _DEMO_RIDES = 2.0
 """A bike and hour: more than in a real city, so that something changes each second or so."""
 _USUAL_RIDES = 1.0
+_DEMO_VEHICLES, _DEMO_RADIUS_M = 60, 3_000.0
 _KNOWN = {"jcdecaux:besancon": ("Besancon", "Europe/Paris"), "oslobysykkel": ("Oslo Bysykkel", "Europe/Oslo")}
 """Names and time zones, which no recorded answer of these systems gives."""
 
@@ -41,9 +43,16 @@ def city_from_recording(path: Path, seed: int, start: datetime) -> City:
                 bodies["gbfs.station_status"]["data"]["stations"],
             )
         name, timezone = _KNOWN.get(system_id, (system_id.removeprefix(JCDECAUX_PREFIX), "UTC"))
-        return City(system_id, name, stations, seed, start, timezone, _habits(stations, _DEMO_RIDES))
+        fleet = None if system_id.startswith(JCDECAUX_PREFIX) else _fleet(stations, seed, start)
+        return City(system_id, name, stations, seed, start, timezone, _habits(stations, _DEMO_RIDES), fleet)
     except (KeyError, TypeError, ValueError) as err:
         raise NotARecording(f"{path.name} has no answer with stations to go on from: {err!r}.") from None
+
+
+def _fleet(stations: Sequence[SimStation], seed: int, start: datetime) -> Fleet:
+    """Vehicles in the middle of the stations; JCDecaux's API would not know them."""
+    middle = fmean(each.lat for each in stations), fmean(each.lon for each in stations)
+    return Fleet(_DEMO_VEHICLES, seed, start, middle, _DEMO_RADIUS_M)
 
 
 def _habits(stations: Sequence[SimStation], rides_per_bike_hour: float) -> Habits:

@@ -17,6 +17,7 @@ from bike_assets.model.answers import (
     StationRow,
     SystemPoll,
     TypesPoll,
+    VehiclePoll,
 )
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import FeedMalformed
@@ -31,7 +32,8 @@ INFORMATION = "station_information"
 
 
 class Checked(Struct, frozen=True):
-    """A system as its feeds showed it. It is usable where a poll of it would be good and have a station.
+    """A system as its feeds showed it. It is usable where a poll of it would be good and have a station, or a vehicle
+    where it lists no stations.
 
     `version` is the one that the feeds name, `feeds` those that they list; `rejected` are rows of all feeds, by
     `reasons`; `age_s` and `ttl_s` are those of the status: how old it says it is, and how long it says it holds.
@@ -50,6 +52,7 @@ class Checked(Struct, frozen=True):
     ttl_s: int | None
     faults: list[str]
     remarks: list[str]
+    vehicles: int = 0
 
 
 class _Versioned(Struct):
@@ -71,6 +74,7 @@ class Findings:
         self._electric_types: frozenset[str] | None = None
         self._descriptions: dict[str, Description] | None = None
         self._status: StationPoll | None = None
+        self._vehicles: VehiclePoll | None = None
         self._age_s: float | None = None
         self._ttl_s: int | None = None
         self._rejected: Counter[str] = Counter()
@@ -115,6 +119,8 @@ class Findings:
                 self._electric_types = frozenset(types)
             case InformationPoll(descriptions=descriptions):
                 self._descriptions = descriptions
+            case VehiclePoll():
+                self._vehicles = parsed
             case StationPoll(feed_updated_at=updated_at):
                 self._status = parsed
                 self._ttl_s = ttl_of(answer.body or b"")
@@ -134,12 +140,16 @@ class Findings:
     def checked(self) -> Checked:
         """What all answers come to."""
         rows = [self._status.read(place) for place in range(len(self._status.rows))] if self._status else []
-        faults = [*self._faults, *self._faults_of_status(rows)]
+        vehicles = len(self._vehicles.vehicles) if self._vehicles else 0
+        has_vehicles_alone = vehicles > 0 and STATUS not in self._feeds
+        faults = [*self._faults, *(() if has_vehicles_alone else self._faults_of_status(rows))]
         remarks = [*self._remarks, *(self._remarks_on(rows) if rows else ())]
+        if has_vehicles_alone:
+            remarks.append(f"it lists no {STATUS}: it has vehicles alone")
         return Checked(
             system_id=self._system_id,
             url=self._url,
-            is_usable=bool(rows) and not faults,
+            is_usable=bool(rows or has_vehicles_alone) and not faults,
             version=self._version,
             feeds=self._feeds,
             stations=len(rows),
@@ -149,6 +159,7 @@ class Findings:
             ttl_s=self._ttl_s,
             faults=faults,
             remarks=remarks,
+            vehicles=vehicles,
         )
 
     def _faults_of_status(self, rows: Sequence[StationRow]) -> list[str]:

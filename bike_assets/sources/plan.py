@@ -19,6 +19,8 @@ _GBFS_FEEDS: tuple[tuple[str, float | None], ...] = (
     ("system_information", DAY_S),
     ("vehicle_types", DAY_S),  # before the status, whose e-bikes it tells
     ("station_information", HOUR_S),
+    ("vehicle_status", None),
+    ("free_bike_status", None),  # what GBFS 1 and 2 call it
     ("station_status", None),
 )
 """What is asked of a GBFS system, in this order, and how often; None is the source's own interval."""
@@ -68,10 +70,12 @@ def plans_from_discovery(
 ) -> tuple[FeedPlan, ...]:
     """What to ask of a GBFS system, once `gbfs.json` has said where; only what it lists."""
     own = float(source.poll_seconds or defaults.poll_seconds)
+    # A vehicle must not be told of twice where a system lists it by both names.
+    renamed = {"free_bike_status"} if "vehicle_status" in urls else set()
     return tuple(
         FeedPlan(source.system_id, f"gbfs.{feed}", urls[feed], every_s or own)
         for feed, every_s in _GBFS_FEEDS
-        if feed in urls
+        if feed in urls.keys() - renamed
     )
 
 

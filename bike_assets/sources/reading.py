@@ -22,6 +22,7 @@ stations where there was one.
 
 GBFS = "gbfs."
 JCDECAUX = "jcdecaux."
+VEHICLE_FEED = "vehicle_status"
 
 
 def _gbfs_parsers(version: Version[Any, Any]) -> dict[str, Parser]:
@@ -31,6 +32,7 @@ def _gbfs_parsers(version: Version[Any, Any]) -> dict[str, Parser]:
         "station_status": version.parse_station_status,
         "station_information": lambda body, system_id, *_: version.parse_station_information(body, system_id),
         "system_information": lambda body, system_id, *_: version.parse_system_information(body, system_id),
+        VEHICLE_FEED: lambda body, system_id, *_: version.parse_vehicle_status(body, system_id),
         "vehicle_types": lambda body, system_id, *_: version.parse_vehicle_types(body, system_id),
     }
 
@@ -56,10 +58,11 @@ _HEAD = re.compile(
 
 
 def feed_name(feed: str) -> str:
-    """A feed as poll records name it: GBFS's word. JCDecaux's stations count as `station_status`."""
+    """A feed as poll records name it: GBFS's word, its newest. JCDecaux's stations count as `station_status`."""
     if feed.startswith(JCDECAUX) and feed.endswith(".stations"):
         return "station_status"
-    return feed.removeprefix(GBFS)
+    name = feed.removeprefix(GBFS)
+    return VEHICLE_FEED if name == "free_bike_status" else name
 
 
 def read(answer: Answer, electric_types: frozenset[str] | None, before: StationPoll | None = None) -> Parsed:

@@ -1,9 +1,12 @@
-"""Committed `events.*` to `live.system_minute`: touched minutes are computed again and replaced."""
+"""Committed `events.*` to `live.*`: touched minutes are computed again and replaced."""
 
+import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from deltalake.exceptions import CommitFailedError
@@ -16,7 +19,14 @@ from bike_assets.lake.spark import SPARKS, frame, is_conflict, read_table
 from bike_assets.lake.tables import OpenTables, ensure_table, table_path
 from bike_assets.model.messages import GOOD
 from bike_assets.model.readings import State
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import (
+    EVENTS_POLLS,
+    EVENTS_STATION_STATUS,
+    EVENTS_VEHICLE_TOTALS,
+    LIVE_SYSTEM_MINUTE,
+    LIVE_VEHICLES_SYSTEM_MINUTE,
+)
 from bike_assets.stream.progress import LIVE
 
 log = structlog.get_logger()
@@ -91,84 +101,138 @@ def system_minutes(status: DataFrame, polls: DataFrame) -> DataFrame:
     )
 
 
+def vehicle_minutes(totals: DataFrame) -> DataFrame:
+    """Rows of `live.vehicles_system_minute` for all minutes in which the given totals lie.
+
+    In:  `events.vehicle_totals` of whole minutes.
+    Out: those of the minute's last good poll.
+    """
+    levels = [column.name for column in LIVE_VEHICLES_SYSTEM_MINUTE.columns if column.name not in KEY]
+    return (
+        totals.withColumn("minute", F.date_trunc("minute", "observed_at"))
+        .groupBy(*KEY)
+        .agg(F.max_by(F.struct(*levels), "observed_at").alias("last"))
+        .select(*KEY, "last.*")
+    )
+
+
+class Live(NamedTuple):
+    """A table of minutes: what it is computed from, with the instants that lie in them, and how."""
+
+    table: Table
+    made_of: Mapping[Table, str]
+    compute: Callable[..., DataFrame]
+
+
+LIVES = (
+    Live(LIVE_SYSTEM_MINUTE, {EVENTS_STATION_STATUS: "observed_at", EVENTS_POLLS: "fetched_at"},
+         system_minutes),
+    Live(LIVE_VEHICLES_SYSTEM_MINUTE, {EVENTS_VEHICLE_TOTALS: "observed_at"}, vehicle_minutes),
+)  # fmt: skip
+
+
 def live_query(spark: SparkSession, lake: Path, rows: Counter[str]) -> DataStreamWriter:
     """The query, not yet started. Without its checkpoint it computes every minute once more."""
-    ensure_table(lake, LIVE_SYSTEM_MINUTE)
+    for each in LIVES:
+        ensure_table(lake, each.table)
     tables = OpenTables(lake)
+    checkpoint = lake / "_checkpoints" / LIVE
+    _forget_other_tables(checkpoint)
     return (
         _touched(spark, lake)
         .writeStream.queryName(LIVE)
-        .option("checkpointLocation", str(lake / "_checkpoints" / LIVE))
+        .option("checkpointLocation", str(checkpoint))
         .foreachBatch(lambda batch, _: replace_minutes(batch, tables, rows))
     )
 
 
-def _touched(spark: SparkSession, lake: Path) -> DataFrame:
-    """Minutes with new rows. Both tables are watched: one batch's rows come into them one by one."""
+def _forget_other_tables(checkpoint: Path) -> None:
+    """Remove a checkpoint that was made when fewer tables were watched: Spark refuses to go on from it."""
+    offsets = [file for file in (checkpoint / "offsets").glob("*") if file.name.isdigit()]
+    if not offsets:
+        return
+    newest = max(offsets, key=lambda file: int(file.name))
+    _version, _metadata, *watched = newest.read_text().splitlines()
+    if len(watched) != sum(len(each.made_of) for each in LIVES):
+        log.info("other tables are watched than before: every minute is computed once more", tables=len(watched))
+        shutil.rmtree(checkpoint)
 
-    def minutes(path: Path, instant: str) -> DataFrame:
+
+def _touched(spark: SparkSession, lake: Path) -> DataFrame:
+    """Minutes with new rows, and whose. All tables are watched: one batch's rows come into them one by one."""
+
+    def minutes(of: Live, table: Table, instant: str) -> DataFrame:
         # What retention removes is no news: its minutes stay as they were. What a replay replaces is removed there too,
         # and comes anew.
-        rows = spark.readStream.format("delta").option("skipChangeCommits", "true").load(str(path))
-        return rows.select("system_id", F.date_trunc("minute", instant).alias("minute"))
+        rows = spark.readStream.format("delta").option("skipChangeCommits", "true")
+        return rows.load(str(table_path(lake, table))).select(
+            F.lit(of.table.name).alias("live"), "system_id", F.date_trunc("minute", instant).alias("minute")
+        )
 
-    return minutes(table_path(lake, EVENTS_STATION_STATUS), "observed_at").unionByName(
-        minutes(table_path(lake, EVENTS_POLLS), "fetched_at")
+    return reduce(
+        DataFrame.unionByName,
+        (minutes(of, table, instant) for of in LIVES for table, instant in of.made_of.items()),
     )
 
 
 def replace_minutes(touched: DataFrame, tables: OpenTables, counted: Counter[str]) -> None:
     """Compute the touched stretches of time from the committed events and put them in the place of the old.
 
+    In:  `touched`: `live`, a table's name, `system_id`, `minute`.
     All systems of a stretch are computed, touched or not: it is mostly a minute or two behind now, and
     so nothing has to be joined.
     """
-    spark = touched.sparkSession
-    hours = touched.groupBy(F.date_trunc("hour", "minute").alias("hour")).agg(
+    hours = touched.groupBy("live", F.date_trunc("hour", "minute").alias("hour")).agg(
         F.min("minute").alias("low"), F.max("minute").alias("high"), F.count_distinct(*KEY).alias("minutes")
     )
     found = hours.collect()
-    if not found:
-        return
-    parts = stretches([(row["low"], row["high"]) for row in found])
+    for live in LIVES:
+        own = [row for row in found if row["live"] == live.table.name]
+        if own:
+            parts = stretches([(row["low"], row["high"]) for row in own])
+            _replace_patiently(touched.sparkSession, tables, live, parts)
+        # A table that gets nothing, for want of vehicles, is told of too: it is as new as the others.
+        counted["/".join(live.table.path)] += sum(row["minutes"] for row in own)
+
+
+def _replace_patiently(spark: SparkSession, tables: OpenTables, live: Live, parts: list[Stretch]) -> None:
     for tries in range(TRIES):
         try:
-            _replace(spark, tables, parts)
-            break
+            _replace(spark, tables, live, parts)
+            return
         except (*SPARKS, CommitFailedError) as err:
             # The night's compaction was quicker. It moved rows and changed none, so the same minutes are computed.
             if tries == TRIES - 1 or not (isinstance(err, CommitFailedError) or is_conflict(err)):
                 raise
-            log.warning("compacted meanwhile, taken again", table=LIVE_SYSTEM_MINUTE.name)
-    counted["live/system_minute"] += sum(row["minutes"] for row in found)
+            log.warning("compacted meanwhile, taken again", table=live.table.name)
 
 
-def _replace(spark: SparkSession, tables: OpenTables, parts: list[Stretch]) -> None:
+def _replace(spark: SparkSession, tables: OpenTables, live: Live, parts: list[Stretch]) -> None:
     """By this process where the rows are few, as they are while nothing is behind; by Spark where they are many."""
-    minutes = tables.newest(LIVE_SYSTEM_MINUTE)  # a write after this one is another's, and a conflict
+    minutes = tables.newest(live.table)  # a write after this one is another's, and a conflict
     # Spark's instants are naive here.
     spans = [(low.replace(tzinfo=UTC), high.replace(tzinfo=UTC) + MINUTE) for low, high in parts]
-    status, polls = (
-        read_spans(tables.newest(table), table, instant, spans, FEW_ROWS)
-        for table, instant in ((EVENTS_STATION_STATUS, "observed_at"), (EVENTS_POLLS, "fetched_at"))
+    frames = []
+    for table, instant in live.made_of.items():
+        rows = read_spans(tables.newest(table), table, instant, spans, FEW_ROWS)
+        if rows is None or rows_near(minutes, "minute", spans) > FEW_MINUTES:
+            _replace_many(spark, tables.lake, live, parts)
+            return
+        frames.append(frame(spark, table, rows))
+    replace_spans(minutes, live.table, live.compute(*frames).toArrow(), "minute", spans)
+
+
+def _replace_many(spark: SparkSession, lake: Path, live: Live, parts: list[Stretch]) -> None:
+    frames = (
+        read_table(spark, lake, table).where(_within(instant, parts)) for table, instant in live.made_of.items()
     )
-    if status is None or polls is None or rows_near(minutes, "minute", spans) > FEW_MINUTES:
-        _replace_many(spark, tables.lake, parts)
-        return
-    found = system_minutes(frame(spark, EVENTS_STATION_STATUS, status), frame(spark, EVENTS_POLLS, polls)).toArrow()
-    replace_spans(minutes, LIVE_SYSTEM_MINUTE, found, "minute", spans)
-
-
-def _replace_many(spark: SparkSession, lake: Path, parts: list[Stretch]) -> None:
-    status = read_table(spark, lake, EVENTS_STATION_STATUS).where(_within("observed_at", parts))
-    polls = read_table(spark, lake, EVENTS_POLLS).where(_within("fetched_at", parts))
     (
-        system_minutes(status, polls)
+        live.compute(*frames)
         .coalesce(1)
         .write.format("delta")
         .mode("overwrite")
         .option("replaceWhere", _condition(parts))
-        .save(str(table_path(lake, LIVE_SYSTEM_MINUTE)))
+        .save(str(table_path(lake, live.table)))
     )
 
 

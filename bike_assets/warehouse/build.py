@@ -33,6 +33,8 @@ from bike_assets.model.tables import (
     EVENTS_STATION_STATUS,
     EVENTS_SYSTEM_INFORMATION,
     EVENTS_TABLES,
+    EVENTS_VEHICLE_STATUS,
+    EVENTS_VEHICLE_TOTALS,
 )
 from bike_assets.model.warehouse import (
     DIM_DATE,
@@ -41,6 +43,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
+    FACT_VEHICLE_SYSTEM_DAY,
     STATION_QUALITY,
     SYSTEM_SERVICE_DAY,
     WAREHOUSE_TABLES,
@@ -53,6 +56,7 @@ from bike_assets.warehouse.station_hour import station_hours
 from bike_assets.warehouse.station_quality import station_quality
 from bike_assets.warehouse.system_day import system_days
 from bike_assets.warehouse.system_service_day import system_service_days
+from bike_assets.warehouse.vehicle_system_day import vehicle_system_days
 
 log = structlog.get_logger()
 
@@ -165,6 +169,15 @@ def _system_service_days(lake: _Lake, days: Days | None) -> DataFrame:
     return system_service_days(lake.days(EVENTS_POLLS, first - DAY, last + DAY), lake.all(DIM_SYSTEM), first, last)
 
 
+def _vehicle_system_days(lake: _Lake, days: Days | None) -> DataFrame:
+    first, last = _asked(days)
+    return vehicle_system_days(
+        lake.days(EVENTS_VEHICLE_STATUS, first - DAY, last + DAY),
+        lake.days(EVENTS_VEHICLE_TOTALS, first - DAY, last + DAY),
+        lake.all(DIM_SYSTEM), first, last,
+    )  # fmt: skip
+
+
 def _hours_around(lake: _Lake, days: Days | None) -> DataFrame:
     first, last = _asked(days)
     return lake.days(FACT_STATION_HOUR, first - DAY, last + DAY)
@@ -192,6 +205,7 @@ _COMPUTED: dict[str, Callable[[_Lake, Days | None], DataFrame]] = {
     FACT_STATION_DAY.name: _station_days,
     FACT_SYSTEM_DAY.name: _system_days,
     SYSTEM_SERVICE_DAY.name: _system_service_days,
+    FACT_VEHICLE_SYSTEM_DAY.name: _vehicle_system_days,
     STATION_QUALITY.name: _station_quality,
 }
 
@@ -202,7 +216,7 @@ def _replaced(spark: SparkSession, path: Path, table: Table, days: Days | None) 
         # Each try looks at the tables anew: another run has written since, from newer events perhaps.
         lake = _Lake(spark, path)
         try:
-            return _by_hand(lake, table, days) if _tuned(lake, days) else _by_spark(lake, table, days)
+            return _by_hand(lake, table, days) if _tuned(lake, table, days) else _by_spark(lake, table, days)
         except (*SPARKS, CommitFailedError) as err:
             if tries == TRIES - 1 or not (isinstance(err, CommitFailedError) or is_conflict(err)):
                 raise
@@ -211,10 +225,10 @@ def _replaced(spark: SparkSession, path: Path, table: Table, days: Days | None) 
     raise AssertionError("the last try returns or raises")
 
 
-def _tuned(lake: _Lake, days: Days | None) -> bool:
+def _tuned(lake: _Lake, table: Table, days: Days | None) -> bool:
     """Set the session for the events of the days and those around them; whether they are few."""
     around = None if days is None else (days[0] - DAY, days[1] + DAY)
-    events = lake.rows(EVENTS_STATION_STATUS, around)
+    events = lake.rows(EVENTS_VEHICLE_STATUS if table is FACT_VEHICLE_SYSTEM_DAY else EVENTS_STATION_STATUS, around)
     is_small = events <= FEW_ROWS
     # As many tasks as the events need; and planning anew after each stage takes longer than a small one.
     lake.spark.conf.set("spark.sql.shuffle.partitions", "1" if is_small else str(2 + events // EVENTS_A_TASK))

@@ -8,8 +8,9 @@ from pyspark.sql import functions as F  # noqa: N812
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.messages import Outcome
 from bike_assets.model.warehouse import SYSTEM_SERVICE_DAY
+from bike_assets.warehouse.local_dates import latest, local_dates
 from bike_assets.warehouse.polls import is_good
-from bike_assets.warehouse.shape import midnight_s, shaped
+from bike_assets.warehouse.shape import shaped
 
 _GAP_MS = MAX_GAP // timedelta(milliseconds=1)
 _DAY = timedelta(days=1)
@@ -37,7 +38,7 @@ def system_service_days(polls: DataFrame, systems: DataFrame, first: date, last:
     seen = F.least(F.greatest(at, start), end)
     seen_before = F.least(F.greatest(F.coalesce(before, start), start), end)
     return shaped(
-        fetches.join(F.broadcast(_local_dates(systems, first, last)), "system_id")
+        fetches.join(F.broadcast(local_dates(systems, first, last)), "system_id")
         .where(at.between(start - _GAP_MS, end + _GAP_MS))
         .withColumn("before", F.last(F.when(F.col("is_good"), at), ignorenulls=True).over(earlier))
         .groupBy("system_id", "local_date", "start", "end")
@@ -49,7 +50,7 @@ def system_service_days(polls: DataFrame, systems: DataFrame, first: date, last:
             *(F.count_if(in_day & (F.col("outcome") == each.value)).alias(f"polls_{each.value}") for each in Outcome),
         )
         .where("polls > 0")
-        .join(F.broadcast(_latest(fetches)), "local_date", "left")
+        .join(F.broadcast(latest(fetches)), "local_date", "left")
         .withColumns({
             "good_share": F.col("good") / (end - start),
             "longest_gap_s": F.greatest(
@@ -57,19 +58,4 @@ def system_service_days(polls: DataFrame, systems: DataFrame, first: date, last:
             "is_complete": F.coalesce(F.col("latest") >= end, F.lit(False)),
         }),
         SYSTEM_SERVICE_DAY,
-    )  # fmt: skip
-
-
-def _latest(fetches: DataFrame) -> DataFrame:
-    """The last fetch of the UTC date after each local date, whichever dates are built together."""
-    return fetches.groupBy(F.date_sub("utc_date", 1).alias("local_date")).agg(F.max("at").alias("latest"))
-
-
-def _local_dates(systems: DataFrame, first: date, last: date) -> DataFrame:
-    """Every system's dates with their first instant and the first of the next, in ms."""
-    start, end = (midnight_s("local_date", "timezone", later) * 1000 for later in (0, 1))
-    dates = F.explode(F.sequence(F.lit(first), F.lit(last))).alias("local_date")
-    return (
-        systems.select("system_id", "timezone", dates)
-        .select("system_id", "local_date", start.alias("start"), end.alias("end"))
     )  # fmt: skip

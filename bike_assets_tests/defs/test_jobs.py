@@ -14,12 +14,18 @@ from bike_assets.defs.resources import Lake
 from bike_assets.defs.schedules import every_hour
 from bike_assets.model.errors import SparkLost
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
+from bike_assets.model.tables import (
+    EVENTS_POLLS,
+    EVENTS_STATION_STATUS,
+    EVENTS_TABLES,
+    EVENTS_VEHICLE_TOTALS,
+    LIVE_TABLES,
+)
 from bike_assets.model.warehouse import DIM_SYSTEM, FACT_STATION_HOUR, WAREHOUSE_TABLES
 from bike_assets_tests.defs.conftest import Home, failure
 from bike_assets_tests.exports.test_files import DAY, a_city
 from bike_assets_tests.lake.rows import write_messages
-from bike_assets_tests.model.builders import NOON, poll, station_status
+from bike_assets_tests.model.builders import NOON, poll, station_status, vehicle_totals
 
 DRAINED = {"by": "the resident stream", "seconds": 1.5, "messages": 7}
 FAR = "2999-01-01"
@@ -242,10 +248,12 @@ def test_every_check_of_the_stream_is_made_each_hour(home: Home) -> None:
 def test_the_hours_checks_look_at_their_days_only(home: Home) -> None:
     write_messages(home.lake, EVENTS_POLLS, poll(rows_accepted=2))
     write_messages(home.lake, EVENTS_STATION_STATUS, station_status(), station_status())
+    write_messages(home.lake, EVENTS_VEHICLE_TOTALS, vehicle_totals())
     day = NOON.date()
     assert {name: False in said for name, said in checked(home, day, day).items()} == {
         "rows_are_accounted_for": True, "chain_is_unbroken": True, "keys_are_unique": True,
         "feeds_do_not_drift": False,
+        "vehicles_are_accounted_for": True, "vehicle_minutes_equal_totals": True,
     }  # fmt: skip
     later = day + timedelta(days=2)
     assert set().union(*checked(home, later, later + timedelta(days=1)).values()) == {True}

@@ -16,6 +16,7 @@ from bike_assets.ingest.memory import Memories, recall
 from bike_assets.ingest.profiles import Profile
 from bike_assets.ingest.records import Record, take
 from bike_assets.ingest.replay import Replay, Replayed
+from bike_assets.ingest.writer import decode_vehicle_state
 from bike_assets.model import topics
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import BrokerUnavailable, Fenced
@@ -72,6 +73,7 @@ class StandInKafka:
             (_state(key, value) for key, value in of(topics.STATION_STATE)),
             (msgspec.json.decode(value, type=StationInformation) for _, value in of(topics.STATION_INFORMATION)),
             (msgspec.json.decode(value, type=SystemInformation) for _, value in of(topics.SYSTEM_INFORMATION)),
+            (decode_vehicle_state(key, value) for key, value in of(topics.VEHICLE_STATE)),
         )
 
 

@@ -1,19 +1,23 @@
 """What is asked of a source, against the simulator's real server."""
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from pydantic import SecretStr
 
+from bike_assets.ingest import asking
 from bike_assets.ingest.asking import SourceAsker
 from bike_assets.ingest.memory import SystemMemory
+from bike_assets.ingest.poller import JITTER
 from bike_assets.model.answers import Answer
 from bike_assets.simulator.server import serve
 from bike_assets.sources.config import GbfsSource, JcdecauxSource
 from bike_assets.sources.http import Fetcher
-from bike_assets.sources.plan import Defaults
+from bike_assets.sources.plan import Defaults, plans_from_discovery
 from bike_assets_tests.ingest.builders import taken
-from bike_assets_tests.simulator.builders import MORNING, city, station
+from bike_assets_tests.simulator.builders import MORNING, city, fleet, station
 
 PAIR = [station("1"), station("2")]
 
@@ -46,6 +50,49 @@ def test_the_status_comes_last_and_the_rest_is_asked_once(url: str, fetcher: Fet
     assert (first[0], first[-1]) == ("gbfs", "station_status")
     assert sorted(first[1:-1]) == ["station_information", "system_information", "vehicle_types"]
     assert feeds(list(asker.ask())) == ["station_status"]
+
+
+@pytest.fixture
+def with_vehicles() -> Iterator[str]:
+    with serve([city(PAIR, fleet=fleet(3))], 0, lambda: MORNING) as base:
+        yield base
+
+
+def test_vehicles_are_asked_with_the_status_though_a_turn_comes_a_little_early(
+    with_vehicles: str, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = time.monotonic()
+    monkeypatch.setattr(asking, "time", SimpleNamespace(monotonic=lambda: at))
+    asker = gbfs(with_vehicles, fetcher)
+    assert feeds(list(asker.ask()))[-2:] == ["free_bike_status", "station_status"]
+    at += 60 * (1 - JITTER)
+    assert feeds(list(asker.ask())) == ["free_bike_status", "station_status"]
+
+
+def test_vehicles_that_hold_for_longer_are_asked_less_often(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = time.monotonic()
+    monkeypatch.setattr(asking, "time", SimpleNamespace(monotonic=lambda: at))
+    monkeypatch.setattr(asking, "ttl_of", lambda body: 300 if b'"bikes"' in body else 0)
+    with serve([city(PAIR, fleet=fleet(3))], 0, lambda: MORNING) as base:
+        asker = gbfs(base, fetcher)
+        found = []
+        for _ in range(12):
+            found.append("free_bike_status" in feeds(list(asker.ask())))
+            at += 60
+    assert [turn for turn, is_asked in enumerate(found) if is_asked] == [0, 5, 10]
+    assert asker.interval_s == 60, "the stations' own"
+
+
+def test_a_system_of_vehicles_alone_has_its_turns_for_them(
+    with_vehicles: str, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = plans_from_discovery
+    monkeypatch.setattr(asking, "plans_from_discovery",
+                        lambda *given: tuple(plan for plan in plans(*given) if plan.feed != "gbfs.station_status"))
+    asker = gbfs(with_vehicles, fetcher)
+    assert feeds(list(asker.ask()))[-1] == "free_bike_status"
+    assert feeds(list(asker.ask())) == ["free_bike_status"]
+    assert (asker.status_feed, asker.interval_s, asker.poll_seconds) == ("vehicle_status", 60, 60)
 
 
 def test_a_discovery_that_failed_is_asked_again(url: str, fetcher: Fetcher) -> None:

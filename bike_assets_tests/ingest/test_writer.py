@@ -12,6 +12,8 @@ from bike_assets.local.broker import ensure_topics
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import BrokerUnavailable, Fenced, KafkaRefuses
 from bike_assets_tests.ingest.builders import TOO_MUCH
+from bike_assets_tests.ingest.test_vehicles import polled
+from bike_assets_tests.model.builders import vehicle_reading
 
 NOON = datetime(2024, 3, 30, 12, tzinfo=UTC)
 BODY = b'[{"number": 1, "name": "%s", "position": {"lat": 47.2, "lng": 6.0}, "status": "OPEN", "available_bikes": 3}]'
@@ -49,6 +51,21 @@ def test_a_writer_goes_on_from_what_another_committed(writer: PartitionWriter) -
     successor.open()
     assert next_minute(successor) == minute + 1
     assert [poll.outcome for poll in successor.write([answer(minute)])] == ["out_of_order"]
+    successor.close()
+
+
+def test_a_writer_goes_on_with_the_vehicles_that_another_committed(writer: PartitionWriter) -> None:
+    """Those that are gone are forgotten by their topic too."""
+    one, both = {"a": vehicle_reading()}, {"a": vehicle_reading(is_reserved=True), "b": vehicle_reading()}
+    for minute, listed in enumerate((one, both, {"b": vehicle_reading()})):
+        [poll] = writer.write([polled(NOON + timedelta(minutes=minute), listed)])
+    assert (poll.feed, poll.outcome, poll.events) == ("vehicle_status", "ok", 1)
+    successor = other(writer)
+    successor.open()
+    assert successor.memories["town"].vehicles == writer.memories["town"].vehicles
+    assert successor.memories["town"].vehicles.known.keys() == {"b"}
+    [poll] = successor.write([polled(NOON + timedelta(minutes=3), {"b": vehicle_reading()})])
+    assert (poll.outcome, poll.events) == ("ok", 0)
     successor.close()
 
 

@@ -250,7 +250,7 @@ def test_a_second_demo_goes_on_where_the_first_stopped(up: Demo, tab: Page) -> N
         wait_until(lambda: home.answer("status")["is_up"] and is_all_running(home), SHOWN_S, "all services run")
         home.answer("drain")
         after = home.rows(COUNTS)[0]
-        assert before["polls"] < after["polls"] < before["polls"] + 100  # a replay alone has 800 and more
+        assert before["polls"] < after["polls"] < before["polls"] + 200  # a replay alone has 800 and more
         assert before["events"] < after["events"]
         assert home.rows(DOUBLES) == []
         again.process.kill()  # nobody to end the others now

@@ -14,9 +14,15 @@ from bike_assets.model.errors import LakeBroken, WrongQuery
 from bike_assets.model.messages import EventKind, Outcome
 from bike_assets.model.readings import State
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES
+from bike_assets.model.tables import (
+    EVENTS_POLLS,
+    EVENTS_STATION_STATUS,
+    EVENTS_VEHICLE_STATUS,
+    EVENTS_VEHICLE_TOTALS,
+    TABLES,
+)
 from bike_assets_tests.lake.rows import write_messages
-from bike_assets_tests.model.builders import NOON, poll, station_status
+from bike_assets_tests.model.builders import NOON, poll, station_status, vehicle_status, vehicle_totals
 
 TYPES = {"string": "VARCHAR", "timestamp": "TIMESTAMP WITH TIME ZONE", "date": "DATE", "int": "INTEGER",
          "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}  # fmt: skip
@@ -105,6 +111,34 @@ def test_a_station_shows_its_latest_event_whatever_order_they_came_in(tmp_path: 
     assert answer.rows == [("1", 9), ("2", 5)]
 
 
+# live.vehicle_status
+
+
+def test_the_vehicles_of_now_are_those_of_the_last_good_poll_with_how_long_they_have_stood(tmp_path: Path) -> None:
+    at = NOON + timedelta(minutes=10)
+    long_ago = NOON - timedelta(hours=30)
+    write_messages(
+        tmp_path, EVENTS_VEHICLE_STATUS,
+        vehicle_status(vehicle_id="before", observed_at=NOON - timedelta(minutes=1)),
+        vehicle_status(vehicle_id="old", kind=EventKind.KEYFRAME, stands_since=long_ago),
+        vehicle_status(vehicle_id="gone"),
+        vehicle_status(vehicle_id="gone", observed_at=at, kind=EventKind.ABSENT, stands_since=None),
+        vehicle_status(vehicle_id="moved", stands_since=long_ago),
+        vehicle_status(vehicle_id="moved", observed_at=at, stands_since=at, lat=60.0),
+        vehicle_status(system_id="bergen", vehicle_id="other", observed_at=NOON - timedelta(days=1)),
+    )  # fmt: skip
+    write_messages(
+        tmp_path, EVENTS_VEHICLE_TOTALS, vehicle_totals(), vehicle_totals(observed_at=at),
+        vehicle_totals(system_id="bergen", observed_at=NOON - timedelta(days=1)),
+    )  # fmt: skip
+    columns = "system_id, vehicle_id, lat, round(stands_hours, 1), is_abandoned, last_good_poll_at"
+    assert ask(tmp_path, f"SELECT {columns} FROM live.vehicle_status ORDER BY ALL").rows == [  # noqa: S608
+        ("bergen", "other", 59.91, -24.0, False, NOON - timedelta(days=1)),
+        ("oslo", "moved", 60.0, 0.0, False, at),
+        ("oslo", "old", 59.91, 30.2, True, at),
+    ]
+
+
 # What people may ask
 
 
@@ -152,7 +186,7 @@ def test_the_tables_are_shown_under_their_names(tmp_path: Path, query: str) -> N
     answer = ask(tmp_path, query)
     assert answer.columns == ["table", "columns"]
     assert {table.name: len(table.columns) for table in TABLES}.items() <= dict(answer.rows).items()
-    assert dict(answer.rows).keys() - {table.name for table in TABLES} == {"live.station_status"}
+    assert dict(answer.rows).keys() - {table.name for table in TABLES} == {"live.station_status", "live.vehicle_status"}
 
 
 def test_a_table_whose_name_is_put_together_is_refused_and_not_taken_for_empty(tmp_path: Path) -> None:

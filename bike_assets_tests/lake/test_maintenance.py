@@ -16,7 +16,13 @@ from bike_assets.lake.maintenance import Maintained, Size, compact, ordered_by, 
 from bike_assets.lake.tables import arrow_schema, ensure_table, open_table, row_count, rows_by_day, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE, TABLES
+from bike_assets.model.tables import (
+    EVENTS_POLLS,
+    EVENTS_STATION_STATUS,
+    EVENTS_VEHICLE_STATUS,
+    LIVE_SYSTEM_MINUTE,
+    TABLES,
+)
 from bike_assets_tests.lake.rows import write, write_messages
 from bike_assets_tests.model.builders import NOON, station_status
 
@@ -166,6 +172,7 @@ def test_every_table_can_be_compacted(tmp_path: Path, table: Table) -> None:
 
 def test_rows_lie_by_station_where_there_are_stations_else_by_what_a_row_is_of() -> None:
     assert ordered_by(EVENTS_STATION_STATUS) == ["system_id", "station_id"]
+    assert ordered_by(EVENTS_VEHICLE_STATUS) == ["system_id", "vehicle_id"], "though it tells of a station too"
     assert ordered_by(EVENTS_POLLS) == ["system_id", "feed", "fetched_at"]
     assert all(set(ordered_by(table)).isdisjoint(table.partitioned_by) and ordered_by(table) for table in TABLES)
 

@@ -1,5 +1,6 @@
 """Rows read and replaced without Spark."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -104,6 +105,18 @@ def test_a_whole_table_is_replaced_by_one_of_two(tmp_path: Path, table: Table) -
 
 
 APPLICATION = "events.polls/the query"
+
+
+def test_a_table_made_when_its_columns_were_described_otherwise_takes_rows_as_before(tmp_path: Path) -> None:
+    """As one of a home that was made before an upgrade."""
+    before = replace(EVENTS_POLLS, columns=tuple(replace(each, description="?") for each in EVENTS_POLLS.columns))
+    ensure_table(tmp_path, before)
+    append_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS, polls(1, 2), APPLICATION, 0)
+    replace_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS, polls(3), (DAY, DAY))
+    spans = [(NOON, NOON + 9 * MINUTE)]
+    replace_spans(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS, polls(4, 5), "fetched_at", spans)
+    found = read_rows(open_table(tmp_path, EVENTS_POLLS), EVENTS_POLLS)["fetched_at"].to_pylist()
+    assert sorted(found) == [NOON + 4 * MINUTE, NOON + 5 * MINUTE]
 
 
 def polls(*minutes: int) -> pa.Table:

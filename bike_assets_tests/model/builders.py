@@ -16,8 +16,12 @@ from bike_assets.model.messages import (
     StationStatus,
     SystemInformation,
     SystemState,
+    VehicleFeedState,
+    VehicleState,
+    VehicleStatus,
+    VehicleTotals,
 )
-from bike_assets.model.readings import Reading, State
+from bike_assets.model.readings import Reading, State, VehicleReading
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -39,6 +43,34 @@ def station_status(**given: Any) -> StationStatus:
         "bikes_before": None, "docks_before": None, "state_before": None, "reported_at": NOON,
     }  # fmt: skip
     return StationStatus(**(first | given))
+
+
+def vehicle_reading(**given: Any) -> VehicleReading:
+    """An e-bike that can be taken, on the street."""
+    healthy: dict[str, Any] = {
+        "vehicle_type": "ebike", "station_id": None, "lat": 59.91, "lon": 10.75, "is_reserved": False,
+        "is_disabled": False, "battery_pct": 80.0, "range_m": 40_000.0,
+    }  # fmt: skip
+    return VehicleReading(**(healthy | given))
+
+
+def vehicle_status(**given: Any) -> VehicleStatus:
+    """The first event of a vehicle."""
+    first: dict[str, Any] = {
+        "system_id": "oslo", "vehicle_id": "v1", "observed_at": NOON, "kind": EventKind.CHANGE,
+        **vehicle_reading()._asdict(), "stands_since": NOON,
+    }  # fmt: skip
+    return VehicleStatus(**(first | given))
+
+
+def vehicle_totals(**given: Any) -> VehicleTotals:
+    """A good poll of one vehicle."""
+    good: dict[str, Any] = {
+        "system_id": "oslo", "observed_at": NOON, "vehicles": 1, "available": 1, "reserved": 0, "disabled": 0,
+        "abandoned": 0, "low_battery": 0, "medium_battery": 0, "high_battery": 1,
+        "top_charged": '[{"vehicle_id": "v1", "battery_pct": 80.0}]',
+    }  # fmt: skip
+    return VehicleTotals(**(good | given))
 
 
 def poll(**given: Any) -> Poll:
@@ -80,6 +112,8 @@ def one_of_each() -> list[tuple[str, Struct]]:
         ("system_information", SystemInformation(
             system_id="oslo", observed_at=NOON, name="Oslo", operator=None, city=None, country="NO",
             timezone="Europe/Oslo", kind="gbfs")),
+        ("vehicle_status", vehicle_status()),
+        ("vehicle_totals", vehicle_totals()),
         ("polls", poll()),
         ("rejections", rejection()),
         ("feed_fields", feed_field()),
@@ -89,4 +123,9 @@ def one_of_each() -> list[tuple[str, Struct]]:
         ("station_state", SystemState(
             system_id="oslo", observed_at={"station_status": NOON}, last_good_poll_at=NOON, feed_updated_at=NOON,
             feed_has_advanced=True, electric_types=["e1"], is_shared_feed=False)),
+        ("vehicle_state", VehicleState(
+            system_id="oslo", vehicle_id="v1", changed_at=NOON, **vehicle_reading()._asdict(), stands_since=NOON)),
+        ("vehicle_state", VehicleFeedState(
+            system_id="oslo", last_good_poll_at=NOON, feed_updated_at=NOON, feed_has_advanced=True,
+            ranges_m={"ebike": 50_000.0})),
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from jsonschema import Draft7Validator, FormatChecker
 from bike_assets.simulator import gbfs, jcdecaux
 from bike_assets.simulator.city import Habits
 from bike_assets.simulator.seeds import generated_city
-from bike_assets_tests.simulator.builders import MORNING, after, city, station
+from bike_assets_tests.simulator.builders import MORNING, after, city, fleet, station
 from bike_assets_tests.sources.builders import jcdecaux_v3_row
 from bike_assets_tests.sources.schemas import SCHEMA_VERSIONS, schema
 
@@ -30,6 +30,38 @@ def test_each_gbfs_file_is_valid_against_its_schema(name: str, version: str) -> 
         validator = Draft7Validator(schema(version, name), format_checker=FormatChecker())
         errors = list(validator.iter_errors(body(town, name, version=version)))
         assert errors == []
+
+
+VEHICLES = {"2.2": "free_bike_status", "2.3": "free_bike_status", "3.0": "vehicle_status"}
+
+
+@pytest.mark.parametrize("version", SCHEMA_VERSIONS)
+def test_each_file_of_vehicles_is_valid_against_its_schema(version: str) -> None:
+    town = city([station("1"), station("2")], fleet=fleet())
+    for hours in range(0, 24, 6):
+        town.advance(after(hours=hours))
+        found = body(town, VEHICLES[version], version=version)
+        validator = Draft7Validator(schema(version, VEHICLES[version]), format_checker=FormatChecker())
+        assert list(validator.iter_errors(found)) == []
+        assert len(found["data"]["vehicles" if version == "3.0" else "bikes"]) > 10
+
+
+@pytest.mark.parametrize("version", gbfs.VERSIONS)
+def test_the_discovery_names_the_vehicles_of_a_city_that_has_some_by_the_versions_word(version: str) -> None:
+    town = city([station("1"), station("2")], fleet=fleet())
+    data = body(town, "gbfs", version=version)["data"]
+    names = {each["name"] for each in (data["feeds"] if version == "3.0" else data["en"]["feeds"])}
+    own = "vehicle_status" if version == "3.0" else "free_bike_status"
+    assert names & {"vehicle_status", "free_bike_status"} == {own}
+    assert body(town, own, version=version)["data"]
+
+
+def test_vehicles_are_no_stations_bikes_and_change_no_number_of_theirs() -> None:
+    alone, beside = (generated_city(30, 1, MORNING, (60.0, 10.0)) for _ in range(2))
+    beside.fleet = fleet()
+    for town in (alone, beside):
+        town.advance(after(hours=5))
+    assert body(alone, "station_status") == body(beside, "station_status")
 
 
 SINCE = {"gbfs_versions": "1.1", "vehicle_types": "2.1"}

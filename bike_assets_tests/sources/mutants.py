@@ -4,11 +4,13 @@ import re
 from random import Random
 
 from bike_assets.simulator import gbfs, jcdecaux
-from bike_assets_tests.simulator.builders import city, station
+from bike_assets_tests.simulator.builders import city, fleet, station
 
-TOWN = city([station("1"), station("2", ebikes=2), station("3", is_open=False)], system_id="jcdecaux:town")
+TOWN = city([station("1"), station("2", ebikes=2), station("3", is_open=False)], system_id="jcdecaux:town",
+            fleet=fleet(3))
 OTHER = city([station("4"), station("5")], system_id="jcdecaux:other")
-GBFS_FEEDS = ("gbfs", "gbfs_versions", "system_information", "vehicle_types", "station_information", "station_status")
+GBFS_FEEDS = ("gbfs", "gbfs_versions", "system_information", "vehicle_types", "station_information", "free_bike_status",
+              "vehicle_status", "station_status")
 
 ODD_VALUES = [
     b"null", b"true", b"-1", b"0", b"1", b"2", b"999", b"3.5", b"1e400", b"-1e400", b"1" * 400, b"NaN", b"Infinity",

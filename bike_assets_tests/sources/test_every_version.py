@@ -9,8 +9,16 @@ from pydantic import SecretStr
 
 from bike_assets.ingest.asking import SourceAsker
 from bike_assets.ingest.routing import expected_parts
-from bike_assets.model.answers import Description, InformationPoll, Parsed, StationPoll, SystemPoll, TypesPoll
-from bike_assets.model.readings import Reading
+from bike_assets.model.answers import (
+    Description,
+    InformationPoll,
+    Parsed,
+    StationPoll,
+    SystemPoll,
+    TypesPoll,
+    VehiclePoll,
+)
+from bike_assets.model.readings import Reading, VehicleReading
 from bike_assets.simulator.city import City, SimStation
 from bike_assets.simulator.gbfs import VERSIONS
 from bike_assets.simulator.seeds import generated_city
@@ -19,7 +27,7 @@ from bike_assets.sources.config import GbfsSource, JcdecauxSource, Source
 from bike_assets.sources.http import Fetcher
 from bike_assets.sources.plan import Defaults
 from bike_assets.sources.reading import feed_name, read
-from bike_assets_tests.simulator.builders import MORNING, after
+from bike_assets_tests.simulator.builders import MORNING, after, fleet
 
 TOWN = "jcdecaux:town"
 TTL_S = 5
@@ -30,6 +38,7 @@ WITH_TYPES = [version for version in VERSIONS if version >= "2.1"]
 def town() -> City:
     """After a day's rides; a station is closed, one is missing from the status."""
     town = generated_city(60, 1, MORNING, (60.0, 10.0), system_id=TOWN, timezone="Europe/Oslo")
+    town.fleet = fleet()
     town.advance(after(hours=24))
     town.stations[0].is_open = town.stations[1].is_in_feed = False
     return town
@@ -103,6 +112,21 @@ def test_descriptions_are_the_same_in_every_version_of_gbfs(town: City, url: str
     assert isinstance(system, SystemPoll)
     assert (system.name, system.operator, system.timezone) == ("Town", "Simulated", "Europe/Oslo")
     assert ("vehicle_types" in found) == (version in WITH_TYPES)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_vehicles_are_the_same_in_every_version_of_gbfs_that_tells_as_much(town: City, url: str, version: str) -> None:
+    poll = gbfs(url, version)["vehicle_status"]
+    assert isinstance(poll, VehiclePoll)
+    assert town.fleet is not None
+    assert poll.vehicles == {
+        each.vehicle_id: VehicleReading(
+            "ebike" if version in WITH_TYPES else None, None, each.lat, each.lon, each.is_reserved, each.is_disabled,
+            round(each.range_m / 500, 1) if version >= "2.3" else None,
+            each.range_m if version in WITH_TYPES else None,
+        )
+        for each in town.fleet.standing
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("contracts", [{"contract": "town"}, {"contracts": ("town",)}])

@@ -56,6 +56,23 @@ def test_a_healthy_system_is_usable_and_says_what_it_has() -> None:
     )  # fmt: skip
 
 
+ONE_BIKE = gbfs({"bikes": [{"bike_id": "v1", "lat": 45.0, "lon": 4.0, "is_reserved": False, "is_disabled": False}]})
+
+
+def test_vehicles_are_counted_beside_the_stations() -> None:
+    beside = found({"gbfs": discovery(*FEEDS, "free_bike_status"), "free_bike_status": ONE_BIKE})
+    assert (beside.is_usable, beside.stations, beside.vehicles, beside.remarks) == (True, 1, 1, [])
+
+
+@pytest.mark.parametrize(("bikes", "is_usable"), [(ONE_BIKE, True), (gbfs({"bikes": []}), False)])
+def test_a_system_of_vehicles_alone_is_usable_where_it_has_some(bikes: bytes, is_usable: bool) -> None:
+    findings = Findings("city", "https://city.example/gbfs.json", "UTC")
+    for feed, body in (("gbfs", discovery("free_bike_status")), ("free_bike_status", bikes)):
+        findings.take(answer(f"gbfs.{feed}", body))
+    alone = findings.checked()
+    assert (alone.is_usable, alone.stations, bool(alone.faults)) == (is_usable, 0, not is_usable)
+
+
 FAILED = Answer("city", "gbfs.station_status", NOON, "request", 503, failure=Outcome.HTTP_ERROR,
                 error="https://city.example/station_status answered with status 503")  # fmt: skip
 

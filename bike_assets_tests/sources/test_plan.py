@@ -56,6 +56,16 @@ def test_then_for_each_feed_that_it_lists() -> None:
     assert only.request('"v1"') == Request("oslo", "gbfs.station_status", "https://oslo.example/s", etag='"v1"')
 
 
+def test_vehicles_are_asked_before_the_stations_and_as_often_by_one_name_alone() -> None:
+    def asked(*names: str) -> list[tuple[str, float]]:
+        plans = plans_from_discovery(OSLO, {name: f"https://oslo.example/{name}" for name in names}, DEFAULTS)
+        return [(plan.feed, plan.every_s) for plan in plans]
+
+    status = ("gbfs.station_status", 60)
+    assert asked("station_status", "free_bike_status") == [("gbfs.free_bike_status", 60), status]
+    assert asked("vehicle_status", "station_status", "free_bike_status") == [("gbfs.vehicle_status", 60), status]
+
+
 def test_no_plan_and_no_request_shows_its_key() -> None:
     (plan,) = plans_for(JcdecauxSource(contract="lyon"), DEFAULTS)
     assert "canary" not in f"{plan!r} {plan.request()!r} {DEFAULTS!r}"

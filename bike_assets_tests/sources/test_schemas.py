@@ -9,9 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from bike_assets.model.answers import Description, DiscoveryPoll, InformationPoll, StationPoll, SystemPoll, TypesPoll
+from bike_assets.model.answers import (
+    Description,
+    DiscoveryPoll,
+    InformationPoll,
+    StationPoll,
+    SystemPoll,
+    TypesPoll,
+    VehiclePoll,
+)
 from bike_assets.model.constants import MAX_COUNT
-from bike_assets.model.readings import Reading
+from bike_assets.model.readings import Reading, VehicleReading
 from bike_assets.sources.reading import read
 from bike_assets.sources.rows import LATEST_S, MAX_TEXT
 from bike_assets_tests.sources.builders import NOON_TEXT, answer, body_of, stations, status_row, v3_status_row
@@ -127,9 +135,35 @@ def test_every_type_is_read(version: str, data: st.DataObject) -> None:
     document = data.draw(documents(version, "vehicle_types"))
     (rows,) = row_lists(document, "vehicle_types")
     electric = [row["vehicle_type_id"] for row in rows if row["propulsion_type"] in {"electric", "electric_assist"}]
+    ranges_m = {row["vehicle_type_id"]: row["max_range_meters"] for row in rows if row.get("max_range_meters")}
     assert parsed("vehicle_types", document) == TypesPoll(
-        electric, len(rows), instant(document["last_updated"]), len(rows), []
+        electric, len(rows), instant(document["last_updated"]), len(rows), [], ranges_m
     )
+
+
+VEHICLES = {"2.2": "free_bike_status", "2.3": "free_bike_status", "3.0": "vehicle_status"}
+
+
+def vehicle(row: dict[str, Any]) -> VehicleReading:
+    share = row.get("current_fuel_percent")
+    return VehicleReading(
+        row.get("vehicle_type_id"), row.get("station_id"), row.get("lat"), row.get("lon"), row["is_reserved"],
+        row["is_disabled"], None if share is None else round(share * 100, 1), row.get("current_range_meters"),
+    )  # fmt: skip
+
+
+@in_every_version
+@often
+@given(data=st.data())
+def test_every_vehicle_is_read(version: str, data: st.DataObject) -> None:
+    feed = VEHICLES[version]
+    document = data.draw(documents(version, feed))
+    (rows,) = row_lists(document, feed)
+    assert list(Draft7Validator(schema(version, feed)).iter_errors(document)) == []
+    assert parsed(feed, document) == VehiclePoll(
+        {row["vehicle_id" if version == "3.0" else "bike_id"]: vehicle(row) for row in rows},
+        instant(document["last_updated"]), len(rows), [],
+    )  # fmt: skip
 
 
 @in_every_version

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
@@ -17,11 +18,13 @@ from bike_assets.lake.rows import rows_near
 from bike_assets.lake.tables import OpenTables, ensure_table, open_table, table_path
 from bike_assets.model.messages import Outcome
 from bike_assets.model.readings import State
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
-from bike_assets.model.topics import POLLS, STATION_STATUS
+from bike_assets.model.tables import EVENTS_TABLES, LIVE_SYSTEM_MINUTE, LIVE_TABLES
+from bike_assets.model.topics import POLLS, STATION_STATUS, VEHICLE_TOTALS
 from bike_assets.stream import live
+from bike_assets.stream.events import SOURCES
 from bike_assets.stream.live import replace_minutes, stretches, system_minutes
 from bike_assets.stream.messages import rows_of, with_readability
+from bike_assets_tests.model.builders import vehicle_totals
 from bike_assets_tests.stream.builders import NOON, Message, batch, poll, status
 
 AVAILABLE, CLOSED, EMPTY = State.AVAILABLE, State.CLOSED, State.EMPTY
@@ -75,16 +78,18 @@ class Lake:
 
     def __init__(self, spark: SparkSession, path: Path) -> None:
         self.spark, self.path = spark, path
-        for table in (EVENTS_STATION_STATUS, EVENTS_POLLS, LIVE_SYSTEM_MINUTE):
+        for table in EVENTS_TABLES + LIVE_TABLES:
             ensure_table(path, table)
 
     def add(self, *messages: Message) -> None:
-        read = with_readability(batch(self.spark, *messages), (STATION_STATUS, POLLS))
-        for topic, table in ((STATION_STATUS, EVENTS_STATION_STATUS), (POLLS, EVENTS_POLLS)):
-            rows_of(read, topic).write.format("delta").mode("append").save(str(table_path(self.path, table)))
+        read = with_readability(batch(self.spark, *messages), SOURCES)
+        for topic in {each.topic.name: each.topic for each in messages}.values():
+            assert topic.table is not None
+            rows_of(read, topic).write.format("delta").mode("append").save(str(table_path(self.path, topic.table)))
 
     def touch(self, *at: datetime) -> None:
-        rows = self.spark.createDataFrame([("oslo", each) for each in at], "system_id string, minute timestamp")
+        touched = [(of.table.name, "oslo", each) for of in live.LIVES for each in at]
+        rows = self.spark.createDataFrame(touched, "live string, system_id string, minute timestamp")
         replace_minutes(rows, OpenTables(self.path), Counter())
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
@@ -142,6 +147,50 @@ def test_what_is_rewritten_beside_a_minute_stays_little(
     assert rows_near(open_table(tmp_path, LIVE_SYSTEM_MINUTE), "minute", newest) <= 4
 
 
+def totals(at: datetime = NOON, vehicles: int = 5, **given: Any) -> Message:
+    return Message(VEHICLE_TOTALS, msgspec.json.encode(vehicle_totals(observed_at=at, vehicles=vehicles, **given)))
+
+
+@pytest.mark.usefixtures("writer")
+def test_vehicles_are_those_of_the_minutes_last_good_poll(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(spark, tmp_path)
+    lake.add(totals(NOON + 40 * SECOND, vehicles=7, reserved=2, top_charged=None), totals(NOON + 20 * SECOND))
+    lake.add(totals(NOON + 60 * SECOND, system_id="brest"))
+    lake.touch(NOON, NOON + 60 * SECOND)
+    lake.add(totals(NOON + 50 * SECOND, vehicles=6))
+    lake.touch(NOON)
+    columns = "system_id, minute, vehicles, reserved, top_charged"
+    found = lake.ask(f"SELECT {columns} FROM live.vehicles_system_minute ORDER BY 1")  # noqa: S608
+    top = vehicle_totals().top_charged
+    assert found == [("brest", NOON + live.MINUTE, 5, 0, top), ("oslo", NOON, 6, 0, top)]
+
+
+def test_only_what_was_touched_is_written(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(spark, tmp_path)
+    lake.add(totals(), Message(POLLS, poll()))
+    rows = spark.createDataFrame([("live.vehicles_system_minute", "oslo", NOON)],
+                                 "live string, system_id string, minute timestamp")  # fmt: skip
+    counted: Counter[str] = Counter()
+    replace_minutes(rows, OpenTables(tmp_path), counted)
+    assert dict(counted) == {"live/system_minute": 0, "live/vehicles_system_minute": 1}
+    assert lake.ask("SELECT count(*) FROM live.system_minute") == [(0,)]
+    assert open_table(tmp_path, LIVE_SYSTEM_MINUTE).version() == 0
+
+
+@pytest.mark.parametrize(("watched", "is_kept"), [(2, False), (3, True)])
+def test_a_checkpoint_of_other_tables_is_begun_anew(
+    spark: SparkSession, tmp_path: Path, watched: int, is_kept: bool
+) -> None:
+    for table in EVENTS_TABLES:
+        ensure_table(tmp_path, table)
+    offsets = tmp_path / "_checkpoints" / "live" / "offsets"
+    offsets.mkdir(parents=True)
+    (offsets / "9").write_text("\n".join(["v1", "{}", *["{}"] * 3]))
+    (offsets / "10").write_text("\n".join(["v1", "{}", *["{}"] * watched]))
+    live.live_query(spark, tmp_path, Counter())
+    assert offsets.exists() is is_kept
+
+
 def test_touched_minutes_are_joined_to_few_stretches() -> None:
     touched = [(NOON + HOUR, NOON + 2 * HOUR), (NOON, NOON + HOUR / 2), (NOON + 9 * HOUR, NOON + 9 * HOUR)]
     assert stretches(touched) == [(NOON, NOON + 2 * HOUR), (NOON + 9 * HOUR, NOON + 9 * HOUR)]
@@ -163,7 +212,7 @@ def test_a_compaction_in_the_midst_of_a_batch_costs_a_second_try_and_no_minute(
         return rows.crossJoin(once).drop("n")
 
     monkeypatch.setattr(spark.sparkContext, "pythonExec", sys.executable)
-    monkeypatch.setattr(live, "system_minutes", compacted_meanwhile)
+    monkeypatch.setattr(live, "LIVES", (live.LIVES[0]._replace(compute=compacted_meanwhile),))
     lake.touch(NOON)
     assert (tmp_path / "compacted").exists()
     assert lake.ask("SELECT count(*), sum(bikes_available) FROM live.system_minute")[0][0] == 2

@@ -13,6 +13,8 @@ from bike_assets.model.tables import (
     EVENTS_STATION_INFORMATION,
     EVENTS_STATION_STATUS,
     EVENTS_SYSTEM_INFORMATION,
+    EVENTS_VEHICLE_STATUS,
+    EVENTS_VEHICLE_TOTALS,
 )
 from bike_assets.model.warehouse import (
     DIM_DATE,
@@ -21,6 +23,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
+    FACT_VEHICLE_SYSTEM_DAY,
     STATION_QUALITY,
     SYSTEM_SERVICE_DAY,
     WAREHOUSE_TABLES,
@@ -33,6 +36,7 @@ from bike_assets.warehouse.station_hour import station_hours
 from bike_assets.warehouse.station_quality import station_quality
 from bike_assets.warehouse.system_day import system_days
 from bike_assets.warehouse.system_service_day import system_service_days
+from bike_assets.warehouse.vehicle_system_day import vehicle_system_days
 from bike_assets_tests.warehouse.frames import frame
 
 DAY = date(2024, 3, 30)
@@ -46,6 +50,8 @@ MADE: dict[Table, Callable[[SparkSession, Empty], DataFrame]] = {
     FACT_STATION_DAY: lambda _, of: station_days(of(FACT_STATION_HOUR), of(DIM_SYSTEM), DAY, DAY),
     FACT_SYSTEM_DAY: lambda _, of: system_days(of(FACT_STATION_HOUR), of(DIM_SYSTEM), DAY, DAY),
     SYSTEM_SERVICE_DAY: lambda _, of: system_service_days(of(EVENTS_POLLS), of(DIM_SYSTEM), DAY, DAY),
+    FACT_VEHICLE_SYSTEM_DAY: lambda _, of: vehicle_system_days(
+        of(EVENTS_VEHICLE_STATUS), of(EVENTS_VEHICLE_TOTALS), of(DIM_SYSTEM), DAY, DAY),
     STATION_QUALITY: lambda _, of: station_quality(
         of(EVENTS_STATION_STATUS), of(FACT_STATION_DAY), of(DIM_SYSTEM), of(DIM_STATION), DAY, DAY),
 }  # fmt: skip

@@ -10,11 +10,18 @@ from bike_assets.defs.partitions import DAYS, days_of
 from bike_assets.defs.pools import DRAIN
 from bike_assets.defs.resources import Bike, Lake
 from bike_assets.defs.shown import by_reason, lag_s, shown, tell_days
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_REJECTIONS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
+from bike_assets.model.lineage import LINEAGE
+from bike_assets.model.schema import Table
+from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES, LIVE_TABLES
 
 GROUP = "streaming"
 _TABLES = {dg.AssetKey(list(table.path)): table for table in EVENTS_TABLES + LIVE_TABLES}
-LIVE_DEPS = [list(table.path) for table in (EVENTS_STATION_STATUS, EVENTS_POLLS)]
+
+
+def _made_of(table: Table) -> list[list[str]]:
+    """The tables of events that a live table is computed from."""
+    return [list(path) for path in sorted({of.table.path for made in LINEAGE[table.name].values() for of in made})]
+
 
 
 @dg.multi_asset(
@@ -34,7 +41,9 @@ def events_tables(
     yield from _drained(context, bike, lake)
 
 
-@dg.multi_asset(specs=[table_spec(table, GROUP, LIVE_DEPS) for table in LIVE_TABLES], can_subset=True, pool=DRAIN)
+@dg.multi_asset(
+    specs=[table_spec(table, GROUP, _made_of(table)) for table in LIVE_TABLES], can_subset=True, pool=DRAIN
+)
 def live_tables(
     context: dg.AssetExecutionContext, bike: Bike, lake: Lake
 ) -> Iterator[dg.MaterializeResult[None]]:

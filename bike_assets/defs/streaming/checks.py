@@ -17,7 +17,9 @@ from bike_assets.model.tables import (
     EVENTS_POLLS,
     EVENTS_STATION_STATUS,
     EVENTS_TABLES,
+    EVENTS_VEHICLE_TOTALS,
     LIVE_TABLES,
+    LIVE_VEHICLES_SYSTEM_MINUTE,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +76,22 @@ def feeds_do_not_drift(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg
     from bike_assets.quality.drift import feeds_do_not_drift as rule
 
     return _look(context, lake, rule, severity=dg.AssetCheckSeverity.WARN)
+
+
+@dg.asset_check(asset=list(EVENTS_VEHICLE_TOTALS.path))
+def vehicles_are_accounted_for(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg.AssetCheckResult:
+    """Each good poll of vehicles has its totals, and the events of its hour make the same counts."""
+    from bike_assets.quality.vehicles import vehicles_are_accounted_for as rule
+
+    return _look(context, lake, rule, may_be_empty=True)
+
+
+@dg.asset_check(asset=list(LIVE_VEHICLES_SYSTEM_MINUTE.path))
+def vehicle_minutes_equal_totals(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg.AssetCheckResult:
+    """Each live minute of a system's vehicles is that of its last good poll, and none is missing."""
+    from bike_assets.quality.vehicles import vehicle_minutes_equal_totals as rule
+
+    return _look(context, lake, rule, may_be_empty=True)
 
 
 def _keys_are_unique(table: Table) -> dg.AssetChecksDefinition:

@@ -17,6 +17,8 @@ from bike_assets.model.tables import (
     EVENTS_STATION_INFORMATION,
     EVENTS_STATION_STATUS,
     EVENTS_SYSTEM_INFORMATION,
+    EVENTS_VEHICLE_STATUS,
+    EVENTS_VEHICLE_TOTALS,
 )
 from bike_assets.model.warehouse import (
     DIM_DATE,
@@ -25,6 +27,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
+    FACT_VEHICLE_SYSTEM_DAY,
     STATION_QUALITY,
     SYSTEM_SERVICE_DAY,
 )
@@ -104,6 +107,10 @@ warehouse_tables = [
     _built(FACT_STATION_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
     _built(FACT_SYSTEM_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
     _built(SYSTEM_SERVICE_DAY, [_of_days(EVENTS_POLLS, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
+    _built(FACT_VEHICLE_SYSTEM_DAY, [
+        _of_days(EVENTS_VEHICLE_STATUS, WITH_DAYS_AROUND), _of_days(EVENTS_VEHICLE_TOTALS, WITH_DAYS_AROUND),
+        _whole(DIM_SYSTEM), _whole(DIM_DATE),
+    ]),
     _built(STATION_QUALITY, [
         _of_days(FACT_STATION_DAY, dg.TimeWindowPartitionMapping()), _of_days(EVENTS_STATION_STATUS, WITH_DAYS_AROUND),
         _whole(DIM_SYSTEM), _whole(DIM_STATION),

@@ -14,6 +14,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
+    FACT_VEHICLE_SYSTEM_DAY,
     SYSTEM_SERVICE_DAY,
     WAREHOUSE_TABLES,
 )
@@ -76,6 +77,12 @@ def _rule(name: str) -> Callable[[], Rule]:
     return load
 
 
+def _vehicle_days_equal_events() -> Rule:
+    from bike_assets.quality.vehicles import vehicle_days_equal_events
+
+    return vehicle_days_equal_events
+
+
 def _has_its_dimensions(table: Table) -> Callable[[], Rule]:
     def load() -> Rule:
         from bike_assets.quality.warehouse import every_fact_has_its_dimension
@@ -134,6 +141,10 @@ _OWN: dict[str, list[Promise]] = {
                 _rule("looks_like_last_weeks"), blocking=False, severity=WARN),
         Promise("hole_in_the_day", "Little of the day is unknown.", _rule("hole_in_the_day"), blocking=False,
                 severity=WARN),
+    ],
+    FACT_VEHICLE_SYSTEM_DAY.name: [
+        Promise("vehicle_days_equal_events", "A day of vehicles is what its events and totals come to.",
+                _vehicle_days_equal_events, settled_only=True),
     ],
 }  # fmt: skip
 

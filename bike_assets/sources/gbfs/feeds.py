@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from bike_assets.model.answers import Description, InformationPoll, StationPoll, SystemPoll, TypesPoll
+from bike_assets.model.answers import Description, InformationPoll, StationPoll, SystemPoll, TypesPoll, VehiclePoll
 from bike_assets.model.errors import FeedMalformed
+from bike_assets.model.readings import VehicleReading
 from bike_assets.sources.gbfs.rows import (
     Feed,
     Place,
@@ -25,9 +26,12 @@ from bike_assets.sources.gbfs.rows import (
     System,
     Time,
     Types,
+    Vehicle,
+    Vehicles,
     VehicleType,
     leniently,
     row_of,
+    vehicle_of,
 )
 from bike_assets.sources.rows import UNREADABLE, decoded, from_seconds, good_rows, sort_out, why
 from bike_assets.sources.texts import RowForm, Texts, number, take_apart
@@ -42,6 +46,7 @@ _station_id = attrgetter("station_id")
 _type_id = attrgetter("vehicle_type_id")
 _last_reported = attrgetter("last_reported")
 _decode_type = leniently(VehicleType)
+_decode_vehicle = leniently(Vehicle)
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class Version(Generic[Time, Said]):
     status: Callable[[bytes], Feed[Time, Stations[Station[Time]]]]
     rows: Decoder[Feed[Time, Stations[Raw]]]
     types: Decoder[Feed[Time, Types]]
+    vehicles: Decoder[Feed[Time, Vehicles[Vehicle]]]
+    vehicle_rows: Decoder[Feed[Time, Vehicles[Raw]]]
     system: Decoder[Feed[Time, System[Said]]]
     station: Callable[[Raw | bytes], Station[Time]]
     place: Callable[[Raw | bytes], Place[Said]]
@@ -152,14 +159,27 @@ class Version(Generic[Time, Said]):
         )
 
     def parse_vehicle_types(self, body: bytes, system_id: str) -> TypesPoll:
-        """Which types of vehicle are electric."""
+        """Which types of vehicle are electric, and how far each goes."""
         feed = self._open("vehicle_types", self.types, body, system_id)
         raws = feed.data.vehicle_types
         types, rejected = sort_out(raws, _decode_type, _type_id)
         electric = [each.vehicle_type_id for each in types if each.propulsion_type in ELECTRIC]
-        if sum(map(len, electric)) > MAX_ELECTRIC:
+        ranges = {each.vehicle_type_id: each.max_range_meters for each in types if each.max_range_meters}
+        if max(sum(map(len, electric)), sum(map(len, ranges))) > MAX_ELECTRIC:
             raise FeedMalformed(system_id, "the answer has more electric vehicle types than can be remembered")
-        return TypesPoll(electric, len(types), self.instant(feed.last_updated), len(raws), rejected)
+        return TypesPoll(electric, len(types), self.instant(feed.last_updated), len(raws), rejected, ranges)
+
+    def parse_vehicle_status(self, body: bytes, system_id: str) -> VehiclePoll:
+        """The vehicles of one poll."""
+        feed = self._open("vehicle_status", self.vehicle_rows, body, system_id)
+        try:
+            raws = feed.data.rows
+        except UNREADABLE as err:
+            raise FeedMalformed(system_id, f"the answer is no vehicle_status of {self.name}: {why(err)}") from None
+        vehicles, rejected = good_rows(
+            lambda: list(map(vehicle_of, self.vehicles.decode(body).data.rows)), raws, _vehicle, _vehicle_id, _no_time
+        )
+        return VehiclePoll(dict(vehicles), self.instant(feed.last_updated), len(raws), rejected)
 
     def _open(
         self, name: str, decoder: Decoder[Feed[Time, Data]], body: bytes, system_id: str
@@ -170,6 +190,18 @@ class Version(Generic[Time, Said]):
         except UNREADABLE as err:
             raise FeedMalformed(system_id, f"the answer is no {name} of {self.name}: {why(err)}") from None
         return feed
+
+
+def _vehicle(raw: Raw) -> tuple[str, VehicleReading]:
+    return vehicle_of(_decode_vehicle(raw))
+
+
+def _vehicle_id(vehicle: tuple[str, VehicleReading]) -> str:
+    return vehicle[0]
+
+
+def _no_time(_: tuple[str, VehicleReading]) -> None:
+    """Of two rows for one vehicle the first stands."""
 
 
 def _poll_of_texts(

@@ -21,11 +21,14 @@ from msgspec.json import Decoder
 
 from bike_assets.model.answers import StationRow
 from bike_assets.model.constants import DOCKS_NOT_GIVEN, MAX_COUNT
-from bike_assets.model.readings import Reading
+from bike_assets.model.readings import Reading, VehicleReading
 from bike_assets.sources.rows import UNREADABLE, Count, Latitude, Longitude, Rows, Text, Words, docks
 
 Flag = bool | Literal[0, 1]
 """GBFS 1 has numbers."""
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Metres = Annotated[float, Meta(ge=0)]
 
 Time = TypeVar("Time")
 Said = TypeVar("Said")
@@ -95,12 +98,43 @@ class VehicleType(Struct):
 
     vehicle_type_id: Text
     propulsion_type: str
+    max_range_meters: Metres | None = None
+
+
+class Vehicle(Struct, gc=False):
+    """A row of vehicle_status, or of free_bike_status."""
+
+    is_reserved: Flag
+    is_disabled: Flag
+    vehicle_id: Text | None = None
+    bike_id: Text | None = None
+    vehicle_type_id: Words | None = None
+    station_id: Words | None = None
+    lat: Latitude | None = None
+    lon: Longitude | None = None
+    current_fuel_percent: Share | None = None
+    current_range_meters: Metres | None = None
 
 
 class Stations(Struct, Generic[Row]):
     """The data of station_status and of station_information."""
 
     stations: Rows[Row]
+
+
+class Vehicles(Struct, Generic[Row]):
+    """The data of vehicle_status, or of free_bike_status."""
+
+    vehicles: Rows[Row] | None = None
+    bikes: Rows[Row] | None = None
+
+    @property
+    def rows(self) -> list[Row]:
+        """By whichever name they stand. Raises ValidationError where by none."""
+        rows = self.bikes if self.vehicles is None else self.vehicles
+        if rows is None:
+            raise msgspec.ValidationError("Object has neither vehicles nor bikes - at $.data")
+        return rows
 
 
 class Types(Struct):
@@ -175,3 +209,20 @@ def _docks(station: Station[Any]) -> int | None:
         return docks(station.num_docks_available)
     counts = [each.count for each in station.vehicle_docks_available]
     return int(sum(counts)) if DOCKS_NOT_GIVEN not in counts and sum(counts) <= MAX_COUNT else None
+
+
+def vehicle_of(row: Vehicle) -> tuple[str, VehicleReading]:
+    """A vehicle's id and what its row says. Raises ValidationError where it has no id, or no place."""
+    vehicle_id = row.vehicle_id or row.bike_id
+    if vehicle_id is None:
+        raise msgspec.ValidationError("Object has neither vehicle_id nor bike_id")
+    if (row.lat is None) is not (row.lon is None):
+        raise msgspec.ValidationError("Object has one of lat and lon without the other")
+    station_id = row.station_id or None
+    if row.lat is None and station_id is None:
+        raise msgspec.ValidationError("Object has neither lat and lon nor station_id")
+    share = row.current_fuel_percent
+    return vehicle_id, VehicleReading(
+        row.vehicle_type_id or None, station_id, row.lat, row.lon, bool(row.is_reserved), bool(row.is_disabled),
+        None if share is None else round(share * 100, 1), row.current_range_meters,
+    )  # fmt: skip

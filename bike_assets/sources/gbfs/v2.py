@@ -8,7 +8,7 @@ from msgspec import Raw
 from msgspec.json import Decoder
 
 from bike_assets.sources.gbfs.feeds import Version
-from bike_assets.sources.gbfs.rows import Feed, Place, Station, Stations, System, Types, leniently
+from bike_assets.sources.gbfs.rows import Feed, Place, Station, Stations, System, Types, Vehicle, Vehicles, leniently
 from bike_assets.sources.rows import Seconds, Words, from_seconds
 
 
@@ -25,6 +25,8 @@ GBFS_2 = Version(
     status=Decoder(Feed[Seconds, Stations[Station[Seconds]]]).decode,
     rows=Decoder(Feed[Seconds, Stations[Raw]], strict=False),
     types=Decoder(Feed[Seconds, Types], strict=False),
+    vehicles=Decoder(Feed[Seconds, Vehicles[Vehicle]]),
+    vehicle_rows=Decoder(Feed[Seconds, Vehicles[Raw]], strict=False),
     system=Decoder(Feed[Seconds, System[Words]], strict=False),
     station=leniently(Station[Seconds]),
     place=leniently(Place[Words]),

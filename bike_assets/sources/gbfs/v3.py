@@ -11,7 +11,7 @@ from msgspec.json import Decoder
 
 from bike_assets.sources.gbfs.discovery import is_english
 from bike_assets.sources.gbfs.feeds import Version
-from bike_assets.sources.gbfs.rows import Feed, Place, Station, Stations, System, Types, leniently
+from bike_assets.sources.gbfs.rows import Feed, Place, Station, Stations, System, Types, Vehicle, Vehicles, leniently
 from bike_assets.sources.rows import Instant, Words, check_instant, from_instant
 
 
@@ -38,6 +38,8 @@ GBFS_3 = Version(
     status=Decoder(Feed[Instant, Stations[Station[Instant]]]).decode,
     rows=Decoder(Feed[Instant, Stations[Raw]], strict=False),
     types=Decoder(Feed[Instant, Types], strict=False),
+    vehicles=Decoder(Feed[Instant, Vehicles[Vehicle]]),
+    vehicle_rows=Decoder(Feed[Instant, Vehicles[Raw]], strict=False),
     system=Decoder(Feed[Instant, System[Localised]], strict=False),
     station=leniently(Station[Instant]),
     place=leniently(Place[Localised]),

@@ -28,7 +28,8 @@ Values = SearchStrategy[Any]
 
 ROWS = {"gbfs": ("feeds", "name"), "gbfs_versions": ("versions", "version"), "vehicle_types":
         ("vehicle_types", "vehicle_type_id"), "station_status": ("stations", "station_id"),
-        "station_information": ("stations", "station_id")}  # fmt: skip
+        "station_information": ("stations", "station_id"), "free_bike_status": ("bikes", "bike_id"),
+        "vehicle_status": ("vehicles", "vehicle_id")}  # fmt: skip
 """Where the rows of a file stand in its data, and what they are called by."""
 
 
@@ -62,7 +63,7 @@ def _values(of: Schema) -> Values:
     return made
 
 
-_CONDITIONS = {"if", "allOf", "oneOf", "contains", "dependencies", "minProperties"}
+_CONDITIONS = {"if", "allOf", "anyOf", "oneOf", "contains", "dependencies", "minProperties"}
 
 
 def _objects(of: Schema) -> Values:
@@ -87,7 +88,7 @@ def _more(of: Schema, named: set[str]) -> Values:
 
 
 def _not_empty_id(name: str, values: Values) -> Values:
-    return values.filter(bool) if name in {"station_id", "vehicle_type_id"} else values
+    return values.filter(bool) if name in {"station_id", "vehicle_type_id", "bike_id", "vehicle_id"} else values
 
 
 def _arrays(of: Schema) -> Values:
