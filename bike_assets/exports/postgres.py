@@ -61,7 +61,7 @@ class Postgres(Store):
         return count
 
     def staged(self, part: Part) -> sa.Table:
-        return bare(part.table, f"{_partition(part)}{STAGE}", self.schema)
+        return super().staged(part) if part.day is None else bare(part.table, f"{_partition(part)}{STAGE}", self.schema)
 
     def _with_keys(self, part: Part, stage: sa.Table) -> None:
         """Keys, and the bounds of its day: nothing is left to be looked at when it is attached."""

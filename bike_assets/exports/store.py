@@ -119,8 +119,11 @@ class Store:
         return self.star.tables[f"{self.schema}.{name}" if self.schema else name]
 
     def staged(self, part: Part) -> sa.Table:
-        """The table beside, for the rows of the part."""
-        return bare(part.table, f"{part.table.path[1]}{STAGE}", self.schema)
+        """The table beside, for the rows of the part; a dimension's is looked up by its key."""
+        stage = bare(part.table, f"{part.table.path[1]}{STAGE}", self.schema)
+        if part.day is None:
+            stage.append_constraint(sa.PrimaryKeyConstraint(*part.table.grain))
+        return stage
 
     def _loaded(self, stage: sa.Table, rows: pa.RecordBatchReader) -> int:
         with self.engine.begin() as con:

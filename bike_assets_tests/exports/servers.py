@@ -176,7 +176,7 @@ class Cassandras:
         return table.path[1]
 
     def execute(self, statement: str) -> None:
-        self._ask(statement)
+        self._ask(statement.replace("DROP COLUMN", "DROP"))  # CQL's word
 
     def _ask(self, query: str) -> list[tuple[Any, ...]]:
         with Cluster(["127.0.0.1"], port=self.server.port) as cluster:
