@@ -7,12 +7,12 @@ from typing import Protocol
 
 import msgspec
 
-from bike_assets.ingest.memory import Memories, recall
+from bike_assets.ingest.memory import Memories, VehicleMemory, recall
 from bike_assets.ingest.records import STATUS_FEED, Record
 from bike_assets.ingest.routing import parts
 from bike_assets.model import topics
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
-from bike_assets.model.messages import StationInformation, SystemInformation
+from bike_assets.model.messages import StationInformation, StationState, SystemInformation, SystemState
 from bike_assets.model.past import Past
 from bike_assets.model.topics import Topic, station_key
 from bike_assets.sources.reading import feed_name
@@ -69,11 +69,12 @@ def covered(answers: Iterable[Answer]) -> dict[str, Covered]:
 
 def recalled(past: Past) -> Memories:
     """The memories of that time."""
-    return recall([*past.system_states, *past.station_states], past.stations, past.systems)
+    states: list[StationState | SystemState] = [*past.system_states, *past.station_states]
+    return recall(states, past.stations, past.systems, [*past.vehicle_feeds, *past.vehicles])
 
 
 def with_what_no_table_tells(past: Past, now: Mapping[str, Memories]) -> Past:
-    """The past with the electric vehicle types and the way of asking that are known now, by system.
+    """The past with the vehicle types, electric and how far they go, and the way of asking that are known now.
 
     They stand in no table. Before the first answer that told of them nothing was known.
     """
@@ -86,7 +87,13 @@ def with_what_no_table_tells(past: Past, now: Mapping[str, Memories]) -> Past:
             electric_types=None if types is None else sorted(types),
             is_shared_feed=memory.is_shared_feed and state.last_good_poll_at is not None,
         ))  # fmt: skip
-    return msgspec.structs.replace(past, system_states=told)
+    feeds_then = {state.system_id: state.observed_at for state in past.system_states}
+    ranges = [
+        msgspec.structs.replace(feed, ranges_m=now[feed.system_id][feed.system_id].vehicles.ranges_m)
+        if "vehicle_types" in feeds_then[feed.system_id] else feed
+        for feed in past.vehicle_feeds
+    ]  # fmt: skip
+    return msgspec.structs.replace(past, system_states=told, vehicle_feeds=ranges)
 
 
 def differing(now: Memories, past: Past) -> tuple[list[StationInformation], list[SystemInformation]]:
@@ -118,6 +125,9 @@ def put_back(now: Memories, past: Past, system_ids: Collection[str]) -> list[Rec
     records += [_of_station(topics.STATION_INFORMATION, each.system_id, each.station_id, _encode(each))
                 for each in stations]  # fmt: skip
     records += [Record(topics.SYSTEM_INFORMATION, each.system_id, _encode(each)) for each in systems]
+    records += [Record(topics.VEHICLE_STATE, each.system_id, _encode(each)) for each in own.vehicle_feeds]
+    records += [_of_station(topics.VEHICLE_STATE, each.system_id, each.vehicle_id, _encode(each))
+                for each in own.vehicles]  # fmt: skip
     return [*records, *_forgotten(now, recalled(own), system_ids)]
 
 
@@ -130,6 +140,10 @@ def _forgotten(now: Memories, then: Memories, system_ids: Iterable[str]) -> Iter
             yield _of_station(topics.STATION_STATE, system_id, station_id, None)
         for station_id in known.descriptions.keys() - before.descriptions.keys():
             yield _of_station(topics.STATION_INFORMATION, system_id, station_id, None)
+        for vehicle_id in known.vehicles.known.keys() - before.vehicles.known.keys():
+            yield _of_station(topics.VEHICLE_STATE, system_id, vehicle_id, None)
+        if known.vehicles != VehicleMemory() and before.vehicles == VehicleMemory():
+            yield Record(topics.VEHICLE_STATE, system_id, None)
         if known.information is not None and before.information is None:
             yield Record(topics.SYSTEM_INFORMATION, system_id, None)
 

@@ -2,7 +2,8 @@
 
 The newest state stands in Kafka's compacted topics, and no older one does. But each hour's first good poll writes an
 event of every station that is remembered, a keyframe, a change or an absence, so the events since then tell which
-stations these are, and all before them what they said last.
+stations these are, and all before them what they said last. So it is with vehicles, of which those are remembered that
+the last good poll listed.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,15 @@ import pyarrow as pa
 from msgspec import Struct
 
 from bike_assets.model.constants import MAX_GAP
-from bike_assets.model.messages import GOOD, StationInformation, StationState, SystemInformation, SystemState
+from bike_assets.model.messages import (
+    GOOD,
+    StationInformation,
+    StationState,
+    SystemInformation,
+    SystemState,
+    VehicleFeedState,
+    VehicleState,
+)
 from bike_assets.model.past import Past
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
@@ -24,10 +33,11 @@ from bike_assets.model.tables import (
     EVENTS_STATION_INFORMATION,
     EVENTS_STATION_STATUS,
     EVENTS_SYSTEM_INFORMATION,
+    EVENTS_VEHICLE_STATUS,
 )
 
 TABLES = (EVENTS_STATION_STATUS, EVENTS_STATION_INFORMATION, EVENTS_SYSTEM_INFORMATION, EVENTS_POLLS,
-          EVENTS_FEED_FIELDS)
+          EVENTS_FEED_FIELDS, EVENTS_VEHICLE_STATUS)
 """What is looked at."""
 
 _GOOD = ", ".join(f"'{outcome.value}'" for outcome in sorted(GOOD))
@@ -42,8 +52,8 @@ Cuts = Mapping[str, datetime]
 def past(con: duckdb.DuckDBPyConnection, cuts: Cuts) -> Past:
     """What was remembered of these systems just before their cuts.
 
-    Which vehicle types are electric, and whether the feed is one with all contracts, stands in no table: a system's
-    state is given without them.
+    Which vehicle types are electric, how far they go, and whether the feed is one with all contracts, stands in no
+    table: a system's states are given without them.
     """
     cut = pa.table({"system_id": list(cuts), "at": pa.array(cuts.values(), pa.timestamp("us", "UTC"))})
     con.register("cuts", cut)
@@ -54,6 +64,8 @@ def past(con: duckdb.DuckDBPyConnection, cuts: Cuts) -> Past:
             _messages(con, StationState, _STATIONS),
             _messages(con, StationInformation, _last_before(EVENTS_STATION_INFORMATION, StationInformation)),
             _messages(con, SystemInformation, _last_before(EVENTS_SYSTEM_INFORMATION, SystemInformation)),
+            _messages(con, VehicleFeedState, _VEHICLE_FEEDS),
+            _messages(con, VehicleState, _VEHICLES),
         )
     finally:
         con.execute("DROP TABLE IF EXISTS polls_before")
@@ -63,30 +75,52 @@ def past(con: duckdb.DuckDBPyConnection, cuts: Cuts) -> Past:
 _POLLS_BEFORE = f"""
     CREATE OR REPLACE TEMP TABLE polls_before AS
     SELECT polls.system_id, feed, outcome, fetched_at, feed_updated_at,
-           feed = 'station_status' AND outcome IN ({_GOOD}) AS is_good
+           outcome IN ({_GOOD}) AS is_good
     FROM {EVENTS_POLLS.name} AS polls JOIN cuts USING (system_id)
     WHERE fetched_at < cuts.at AND utc_date <= cuts.at::DATE AND outcome <> 'out_of_order'"""
 
-# A body's own time that lies in the future counts as not given; it is followed in bodies only, not in a 304.
-_SYSTEMS = f"""
-    WITH feeds AS (
-        SELECT system_id, feed, max(fetched_at) AS last FROM polls_before GROUP BY ALL),
-    seen AS (
-        SELECT system_id, map(list(feed), list(last)) AS observed_at FROM feeds GROUP BY ALL),
+
+
+def _clock(feed: str) -> str:
+    """The queries `good` and `times` of a feed: its last good poll, and what its bodies said of their own time.
+
+    A time that lies in the future counts as not given; it is followed in bodies only, not in a 304.
+    """
+    return f"""
     good AS (
-        SELECT system_id, max(fetched_at) AS last_good_poll_at FROM polls_before WHERE is_good GROUP BY ALL),
+        SELECT system_id, max(fetched_at) AS last_good_poll_at FROM polls_before
+        WHERE feed = '{feed}' AND is_good GROUP BY ALL),
     bodies AS (
         SELECT system_id, fetched_at,
                CASE WHEN feed_updated_at - fetched_at <= INTERVAL '{MAX_GAP.total_seconds():.0f} seconds'
                     THEN feed_updated_at END AS updated_at
-        FROM polls_before WHERE is_good AND outcome = 'ok'),
+        FROM polls_before WHERE feed = '{feed}' AND outcome = 'ok'),
     moves AS (
         SELECT *, updated_at > lag(updated_at) OVER (PARTITION BY system_id ORDER BY fetched_at) AS has_moved
         FROM bodies),
     times AS (
         SELECT system_id, arg_max(struct_pack(updated_at), fetched_at).updated_at AS feed_updated_at,
                bool_or(coalesce(has_moved, false)) AS feed_has_advanced
-        FROM moves GROUP BY ALL),
+        FROM moves GROUP BY ALL)"""
+
+
+def _hours(feed: str) -> str:
+    """The query `hours`: when the hour of the feed's last good poll was opened by a good one."""
+    return f"""
+    good AS (
+        SELECT system_id, fetched_at FROM polls_before WHERE feed = '{feed}' AND is_good),
+    hours AS (
+        SELECT system_id, min(fetched_at) AS opened_at FROM good
+        JOIN (SELECT system_id, max(fetched_at) AS last FROM good GROUP BY ALL) USING (system_id)
+        WHERE date_trunc('hour', fetched_at) = date_trunc('hour', last) GROUP BY ALL)"""
+
+
+_SYSTEMS = f"""
+    WITH feeds AS (
+        SELECT system_id, feed, max(fetched_at) AS last FROM polls_before GROUP BY ALL),
+    seen AS (
+        SELECT system_id, map(list(feed), list(last)) AS observed_at FROM feeds GROUP BY ALL),
+    {_clock("station_status")},
     shapes AS (
         SELECT system_id, feed, max(fetched_at) AS last FROM {EVENTS_FEED_FIELDS.name} JOIN cuts USING (system_id)
         WHERE fetched_at < cuts.at AND utc_date <= cuts.at::DATE GROUP BY ALL),
@@ -100,12 +134,7 @@ _SYSTEMS = f"""
 
 # `reported_at` is that of the last change: a keyframe has a newer one, which nobody remembers.
 _STATIONS = f"""
-    WITH good AS (
-        SELECT system_id, fetched_at FROM polls_before WHERE is_good),
-    hours AS (
-        SELECT system_id, min(fetched_at) AS opened_at FROM good
-        JOIN (SELECT system_id, max(fetched_at) AS last FROM good GROUP BY ALL) USING (system_id)
-        WHERE date_trunc('hour', fetched_at) = date_trunc('hour', last) GROUP BY ALL),
+    WITH {_hours("station_status")},
     own AS (
         SELECT events.*, cuts.at FROM {EVENTS_STATION_STATUS.name} AS events JOIN cuts USING (system_id)
         WHERE observed_at < cuts.at AND utc_date <= cuts.at::DATE),
@@ -124,6 +153,25 @@ _STATIONS = f"""
            {', '.join(f'last.{name}' for name in _READING)}, absent_since, good.fetched_at AS last_seen_at
     FROM known JOIN said USING (system_id, station_id)
     ASOF LEFT JOIN good ON known.system_id = good.system_id AND absent_since > good.fetched_at"""
+
+
+_VEHICLE_FEEDS = f"""
+    WITH {_clock("vehicle_status")}
+    SELECT DISTINCT polls_before.system_id, last_good_poll_at, times.feed_updated_at,
+           coalesce(feed_has_advanced, false) AS feed_has_advanced, MAP {{}} AS ranges_m
+    FROM polls_before LEFT JOIN good USING (system_id) LEFT JOIN times USING (system_id)
+    WHERE last_good_poll_at IS NOT NULL OR feed = 'vehicle_types' AND is_good"""
+
+_VEHICLES = f"""
+    WITH {_hours("vehicle_status")},
+    own AS (
+        SELECT events.* FROM {EVENTS_VEHICLE_STATUS.name} AS events JOIN cuts USING (system_id)
+        JOIN hours USING (system_id)
+        WHERE observed_at < cuts.at AND utc_date <= cuts.at::DATE AND observed_at >= opened_at
+        QUALIFY row_number() OVER (PARTITION BY system_id, vehicle_id ORDER BY observed_at DESC) = 1)
+    SELECT {', '.join('observed_at AS changed_at' if name == 'changed_at' else name
+                      for name in VehicleState.__struct_fields__)}
+    FROM own WHERE kind <> 'absent'"""
 
 
 def _last_before(table: Table, message: type[Struct]) -> str:

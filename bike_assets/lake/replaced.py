@@ -20,15 +20,18 @@ from bike_assets.model.tables import (
     EVENTS_SYSTEM_INFORMATION,
     EVENTS_TABLES,
     LIVE_SYSTEM_MINUTE,
+    LIVE_VEHICLES_SYSTEM_MINUTE,
 )
 
 TRIES = 3
 """How often a table is tried that a compaction got in the way of."""
 
+_LIVE = (LIVE_SYSTEM_MINUTE, LIVE_VEHICLES_SYSTEM_MINUTE)
+
 _INSTANT = {
     table: next(name for name in table.grain if name.endswith("_at"))
     for table in EVENTS_TABLES if "system_id" in table.grain
-} | {LIVE_SYSTEM_MINUTE: "minute"}  # fmt: skip
+} | dict.fromkeys(_LIVE, "minute")  # fmt: skip
 
 # A poll out of order made nothing and is in no recording; a message that was unreadable tells of Kafka, not of a feed.
 _ONLY = {EVENTS_POLLS: "outcome <> 'out_of_order'", EVENTS_REJECTIONS: "reason NOT LIKE 'unreadable_message%'"}
@@ -37,7 +40,7 @@ _ONLY = {EVENTS_POLLS: "outcome <> 'out_of_order'", EVENTS_REJECTIONS: "reason N
 def take_out(lake: Path, cuts: Mapping[str, datetime]) -> None:
     """Take out all rows of these systems from their cuts on. A second time nothing is left to do."""
     for table, instant in _INSTANT.items():
-        whole_minute = table is LIVE_SYSTEM_MINUTE
+        whole_minute = table in _LIVE
         own = [_of_system(table, instant, system_id, _minute(at) if whole_minute else at)
                for system_id, at in sorted(cuts.items())]  # fmt: skip
         _delete(lake, table, " OR ".join(own))

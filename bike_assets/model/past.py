@@ -4,7 +4,14 @@ from collections.abc import Collection
 
 from msgspec import Struct
 
-from bike_assets.model.messages import StationInformation, StationState, SystemInformation, SystemState
+from bike_assets.model.messages import (
+    StationInformation,
+    StationState,
+    SystemInformation,
+    SystemState,
+    VehicleFeedState,
+    VehicleState,
+)
 
 
 class Past(Struct, frozen=True):
@@ -14,6 +21,8 @@ class Past(Struct, frozen=True):
     station_states: list[StationState]
     stations: list[StationInformation]
     systems: list[SystemInformation]
+    vehicle_feeds: list[VehicleFeedState]
+    vehicles: list[VehicleState]
 
     def of(self, system_ids: Collection[str]) -> "Past":
         """That of these systems alone."""
@@ -22,4 +31,6 @@ class Past(Struct, frozen=True):
             [each for each in self.station_states if each.system_id in system_ids],
             [each for each in self.stations if each.system_id in system_ids],
             [each for each in self.systems if each.system_id in system_ids],
+            [each for each in self.vehicle_feeds if each.system_id in system_ids],
+            [each for each in self.vehicles if each.system_id in system_ids],
         )
