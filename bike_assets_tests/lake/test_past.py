@@ -18,6 +18,7 @@ from bike_assets.model.answers import Answer
 from bike_assets_tests.ingest.lakes import write_lake
 from bike_assets_tests.ingest.stand_in import PARTITIONS, StandInKafka, replay
 from bike_assets_tests.ingest.test_against_oracle import RECORDINGS, answers
+from bike_assets_tests.ingest.test_vehicles import Polled, histories, polled
 from bike_assets_tests.oracle.events import Line
 from bike_assets_tests.oracle.made import MADE, recordings
 
@@ -91,3 +92,18 @@ def test_of_anything(tmp_path: Path) -> None:
               for n, lines in enumerate(found) for answer in answers(lines)]
     every = instants(given_)
     assert_read_back(tmp_path, given_, every[:: max(1, len(every) // 25)])
+
+
+def test_of_any_vehicles(tmp_path: Path) -> None:
+    found: list[list[Polled]] = []
+
+    @settings(max_examples=40, deadline=None, database=None, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))
+    @given(histories())
+    def collect(polls: list[Polled]) -> None:
+        found.append(polls)
+
+    collect()
+    given_ = [replace(polled(*each), system_id=f"town {n}") for n, polls in enumerate(found) for each in polls]
+    every = instants(given_)
+    assert_read_back(tmp_path, given_, every[:: max(1, len(every) // 20)])
