@@ -28,6 +28,9 @@ from bike_assets.model.tables import (
 _DUCK = {"string": "VARCHAR", "timestamp": "TIMESTAMPTZ", "date": "DATE", "int": "INTEGER",
          "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}
 
+_VIEWS_OF = {EVENTS_POLLS: ("station_status",), EVENTS_VEHICLE_TOTALS: ("vehicle_status",)}
+"""Views that a table is part of, beside that of its own name."""
+
 _READING_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 
 
@@ -59,6 +62,7 @@ def connect_read_only(lake: Path, query: str) -> duckdb.DuckDBPyConnection:
         else:
             _broken(con, table, f"Name {table.name} in the question: only what it names is opened.")
     _live_station_status(con)
+    _live_vehicle_status(con)
     con.execute("SET allowed_directories = [$1]", [str(lake)])
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
@@ -76,8 +80,7 @@ def _opened(tables: Sequence[Table]) -> duckdb.DuckDBPyConnection:
 
 def _is_named(table: Table, query: str) -> bool:
     """Whether the question may be about the table, itself or by the view that is made of it."""
-    made_of_it = ("station_status",) if table is EVENTS_POLLS else ()
-    return any(name in query.lower() for name in (table.path[1], *made_of_it))
+    return any(name in query.lower() for name in (table.path[1], *_VIEWS_OF.get(table, ())))
 
 
 def _show(con: duckdb.DuckDBPyConnection, lake: Path, table: Table) -> None:
