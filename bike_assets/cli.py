@@ -411,6 +411,16 @@ def run_page() -> None:
     services.run_page(settings_of())
 
 
+@services_app.command("orders")
+def run_orders() -> None:
+    """The service that takes orders: `POST /orders`, described at /docs."""
+    from bike_assets import services
+    from bike_assets.local.parts import existing_kafka
+
+    settings = settings_of()
+    services.run_orders(settings, existing_kafka(settings))
+
+
 @services_app.command("simulator")
 def run_simulator(seed: Annotated[int, typer.Option(help="The same seed, the same city.")] = 1) -> None:
     """Two cities: one as JCDecaux v1 and v3, and both as GBFS 1.0 to 3.0. `POST /admin/fault?system_id=X&fault=Y` makes

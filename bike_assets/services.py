@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bike_assets.stream.closing import Closed, Report
     from bike_assets.stream.service import StreamPlan
 
-POLLER, STREAM, PAGE = "poller", "stream", "page"
+POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
 DATA = Path(__file__).parent / "data"
 """What the product carries: the recordings of the demo, and facts of JCDecaux's contracts."""
 
@@ -197,6 +197,18 @@ def run_page(settings: Settings) -> None:
 
     beat = Reported(heartbeat(settings.run, PAGE), Reporter(settings.dagster_ui), "messages")
     run(settings.host, settings.page_port, settings.bootstrap_servers, settings.dagster_ui, beat)
+
+
+def run_orders(settings: Settings, partitions: int) -> None:
+    """Take orders over HTTP until told to stop."""
+    from bike_assets.ingest.orders.app import run_orders as run
+
+    beat = Reported(heartbeat(settings.run, ORDERS), Reporter(settings.dagster_ui), "messages")
+    with held(settings.run / "orders.lock", "Orders are taken in this home already: end that service first"):
+        book = settings.home / "orders.sqlite"
+        run(settings.host, settings.orders_port, settings.bootstrap_servers, partitions, book,
+            settings.orders_per_second, beat)  # fmt: skip
+    end_heartbeat(settings.run, ORDERS)
 
 
 def run_simulator(settings: Settings, seed: int) -> None:

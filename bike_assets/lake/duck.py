@@ -20,7 +20,8 @@ from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, TABLES
 
 _DUCK = {"string": "VARCHAR", "timestamp": "TIMESTAMPTZ", "date": "DATE", "int": "INTEGER",
-         "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}
+         "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN",
+         "decimal(12,2)": "DECIMAL(12,2)", "decimal(28,2)": "DECIMAL(28,2)"}
 
 _READING_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 

@@ -14,7 +14,7 @@ from bike_assets.settings import Settings
 SHOWN = 5
 """So many failing feeds are named."""
 
-BEATING = (services.POLLER, services.STREAM, services.PAGE)
+BEATING = (services.POLLER, services.STREAM, services.PAGE, services.ORDERS)
 
 
 def status(settings: Settings) -> dict[str, Any]:
@@ -76,6 +76,9 @@ def _says(beat: Heartbeat) -> str:
         case services.STREAM:
             queries = [f"{name} {_query(each)}" for name, each in beat.details.get("queries", {}).items()]
             return "; ".join([_behind(beat.details.get("lag", {})), *queries])
+        case services.ORDERS:
+            stored, trouble = beat.details["rows"]["topics/orders"], beat.details["trouble"]
+            return f"{stored} orders stored, {beat.details['waiting']} wait" + (f"; {trouble}" if trouble else "")
         case _:
             return ""
 

@@ -5,6 +5,7 @@ All instants are UTC with milliseconds.
 """
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
@@ -147,6 +148,18 @@ class Rejection(Struct, kw_only=True, frozen=True):
     row_index: Annotated[int, Meta(ge=-1, description="place in the answer; -1 is the body")]
     reason: Annotated[str, Meta(description="why it was refused, in a sentence")]
     payload: Annotated[str | None, Meta(description="its bytes as text, the first 10,000 characters")]
+
+
+class Order(Struct, kw_only=True, frozen=True, gc=False):
+    """A version of an order, as a shop or an app sent it. The highest version of an order is what counts."""
+
+    order_id: Annotated[str, Meta(description="the order, as its seller names it")]
+    version: Annotated[int, Meta(ge=1, le=MAX_COUNT, description="a later one corrects the ones before")]
+    customer_id: Annotated[str, Meta(description="who ordered, as warehouse.dim_customer names them")]
+    source: Annotated[str, Meta(description="the shop or app that it came from")]
+    quantity: Annotated[int, Meta(ge=0, le=MAX_COUNT, description="pieces; 0 where all was taken back")]
+    total: Annotated[Decimal, Meta(description="what it costs in all, exact to the cent")]
+    created_at: Annotated[datetime, Meta(description="when this version was made, by the seller's clock")]
 
 
 class StationState(Struct, frozen=True, gc=False):
