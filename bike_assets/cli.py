@@ -421,6 +421,14 @@ def run_orders() -> None:
     services.run_orders(settings, existing_kafka(settings))
 
 
+@services_app.command("sales-sink")
+def run_sales_sink() -> None:
+    """The sales into the database that BIKE_SALES_DATABASE names."""
+    from bike_assets import services
+
+    services.run_sales_sink(settings_of())
+
+
 @services_app.command("simulator")
 def run_simulator(seed: Annotated[int, typer.Option(help="The same seed, the same city.")] = 1) -> None:
     """Two cities: one as JCDecaux v1 and v3, and both as GBFS 1.0 to 3.0. `POST /admin/fault?system_id=X&fault=Y` makes

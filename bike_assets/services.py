@@ -15,7 +15,7 @@ from bike_assets.allocator import give_back_early
 from bike_assets.files import write_whole
 from bike_assets.heartbeats import end_heartbeat, heartbeat
 from bike_assets.locks import held, is_held
-from bike_assets.model.errors import BrokerUnavailable
+from bike_assets.model.errors import BrokerUnavailable, WrongSettings
 from bike_assets.reporting import Reported, Reporter
 from bike_assets.settings import Settings
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bike_assets.stream.service import StreamPlan
 
 POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
+SALES_SINK = "sales-sink"
 DATA = Path(__file__).parent / "data"
 """What the product carries: the recordings of the demo, and facts of JCDecaux's contracts."""
 
@@ -209,6 +210,21 @@ def run_orders(settings: Settings, partitions: int) -> None:
         run(settings.host, settings.orders_port, settings.bootstrap_servers, partitions, book,
             settings.orders_per_second, beat)  # fmt: skip
     end_heartbeat(settings.run, ORDERS)
+
+
+def run_sales_sink(settings: Settings) -> None:
+    """Keep the sales of an external database as the lake's are, until told to stop. Raises WrongSettings."""
+    from bike_assets.stream.sinks.sales import Carrier, run_sink
+    from bike_assets.stream.sinks.sql import SqlSink
+
+    if settings.sales_database is None:
+        raise WrongSettings("BIKE_SALES_DATABASE names no database: there is nothing to carry the sales to.")
+    stop = until_told_to_stop()
+    sink = SqlSink(settings.sales_database.get_secret_value())
+    with held(settings.run / "sales-sink.lock", "The sales are carried over in this home already"):
+        run_sink(Carrier(settings.lake, sink), heartbeat(settings.run, SALES_SINK), stop)
+    sink.close()
+    end_heartbeat(settings.run, SALES_SINK)
 
 
 def run_simulator(settings: Settings, seed: int) -> None:

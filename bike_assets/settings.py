@@ -37,6 +37,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("var"), description="where all state lives: raw, kafka, lake, dagster, jars, logs")
     sources: Path = Field(Path("sources.toml"), description="the systems to poll")
+    customers: Path | None = Field(None, description="a CSV of customers with `id`, `state` and more; none without it")
     host: str = Field("127.0.0.1", description="the address that services listen on")
     page_port: int = Field(8088, ge=1, le=65535, description="of the live page")
     dagster_port: int = Field(3000, ge=1, le=65535, description="of Dagster's UI")
@@ -65,6 +66,8 @@ class Settings(BaseSettings):
     requests_per_host: PositiveInt = Field(4, description="requests under way at once with one host")
     commit_seconds: PositiveFloat = Field(0.2, description="s that polls wait to share a Kafka transaction")
     orders_per_second: PositiveInt = Field(50_000, description="orders that a client may send in a second")
+    sales_database: SecretStr | None = Field(
+        None, description="the SQLAlchemy URL of a PostgreSQL, MySQL or MariaDB that gets the sales")
     raw_days: PositiveInt = Field(7, description="days that raw answers are kept")
     raw_gb: PositiveFloat = Field(5, description="GB that raw answers may take, the oldest go first")
     trigger_seconds: PositiveFloat = Field(10, description="s between batches of the stream")

@@ -14,7 +14,7 @@ from bike_assets.settings import Settings
 SHOWN = 5
 """So many failing feeds are named."""
 
-BEATING = (services.POLLER, services.STREAM, services.PAGE, services.ORDERS)
+BEATING = (services.POLLER, services.STREAM, services.PAGE, services.ORDERS, services.SALES_SINK)
 
 
 def status(settings: Settings) -> dict[str, Any]:
@@ -79,8 +79,16 @@ def _says(beat: Heartbeat) -> str:
         case services.ORDERS:
             stored, trouble = beat.details["rows"]["topics/orders"], beat.details["trouble"]
             return f"{stored} orders stored, {beat.details['waiting']} wait" + (f"; {trouble}" if trouble else "")
+        case services.SALES_SINK:
+            at, trouble = beat.details["caught_up_at"], beat.details["trouble"]
+            age = f"as the lake's were {_age_s(at):.0f} s ago" if at else "not there yet"
+            return f"the database's sales are {age}" + (f"; {trouble}" if trouble else "")
         case _:
             return ""
+
+
+def _age_s(instant: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(instant)).total_seconds()
 
 
 def _share(details: Mapping[str, Any]) -> str:

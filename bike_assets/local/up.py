@@ -202,6 +202,8 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
         Program(DAEMON, (str(tools / "dagster-daemon"), "run", *workspace),
                 starts_at_once=False, environment=dagster),
     ]  # fmt: skip
+    if settings.sales_database is not None:
+        programs.append(Program(services.SALES_SINK, (*bike, services.SALES_SINK), environment=given, stop_s=20))
     if settings.kafka is None:
         programs.insert(0, Program(BROKER, (*bike, "broker"), environment=given, stop_s=20))
     if is_demo:

@@ -8,13 +8,16 @@ from typing import NamedTuple
 
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
+    EVENTS_ORDERS,
     EVENTS_POLLS,
     EVENTS_STATION_INFORMATION,
     EVENTS_STATION_STATUS,
     EVENTS_SYSTEM_INFORMATION,
+    LIVE_ORDERS_BY_SOURCE_STATE,
     LIVE_SYSTEM_MINUTE,
 )
 from bike_assets.model.warehouse import (
+    DIM_CUSTOMER,
     DIM_STATION,
     DIM_SYSTEM,
     FACT_STATION_DAY,
@@ -56,6 +59,18 @@ def _system_minute() -> dict[str, Made]:
         "departures": flows,
         "arrivals": flows,
     }
+
+
+def _orders_by_source_state() -> dict[str, Made]:
+    latest = _of(EVENTS_ORDERS, "order_id", "version")
+    return {
+        "source": _of(EVENTS_ORDERS, "source") + latest,
+        "state": _of(DIM_CUSTOMER, "state", "customer_id", "valid_from", "valid_to")
+        + _of(EVENTS_ORDERS, "customer_id", "created_at") + latest,
+        "orders": latest,
+        "quantity": _of(EVENTS_ORDERS, "quantity") + latest,
+        "total": _of(EVENTS_ORDERS, "total") + latest,
+    }  # fmt: skip
 
 
 def _dim_system() -> dict[str, Made]:
@@ -157,6 +172,7 @@ def _system_service_day() -> dict[str, Made]:
 
 LINEAGE: Mapping[str, Mapping[str, Made]] = {
     LIVE_SYSTEM_MINUTE.name: _system_minute(),
+    LIVE_ORDERS_BY_SOURCE_STATE.name: _orders_by_source_state(),
     DIM_SYSTEM.name: _dim_system(),
     DIM_STATION.name: _dim_station(),
     FACT_STATION_HOUR.name: _fact_station_hour(),
@@ -170,4 +186,5 @@ LINEAGE: Mapping[str, Mapping[str, Made]] = {
     SYSTEM_SERVICE_DAY.name: _system_service_day(),
     STATION_QUALITY.name: _station_quality(),
 }  # fmt: skip
-"""By table and column. `warehouse.dim_date` is made of nothing but the calendar."""
+"""By table and column. `warehouse.dim_date` is made of nothing but the calendar, `warehouse.dim_customer` of
+the list of customers."""

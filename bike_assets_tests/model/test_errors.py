@@ -3,7 +3,15 @@ import inspect
 import pytest
 
 from bike_assets.model import errors
-from bike_assets.model.errors import BikeAssetsError, BrokerUnavailable, FeedError, FeedMalformed, NotSent, SparkLost
+from bike_assets.model.errors import (
+    BikeAssetsError,
+    BrokerUnavailable,
+    FeedError,
+    FeedMalformed,
+    NotSent,
+    SinkUnavailable,
+    SparkLost,
+)
 
 OURS = [each for _, each in inspect.getmembers(errors, inspect.isclass)]
 
@@ -22,4 +30,6 @@ def test_an_error_of_a_feed_says_whose() -> None:
 
 
 def test_only_what_may_pass_by_itself_is_tried_again() -> None:
-    assert [each for each in OURS if getattr(each, "retryable", False)] == [BrokerUnavailable, NotSent, SparkLost]
+    assert [each for each in OURS if getattr(each, "retryable", False)] == [
+        BrokerUnavailable, NotSent, SinkUnavailable, SparkLost,
+    ]  # fmt: skip

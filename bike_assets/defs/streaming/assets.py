@@ -10,11 +10,23 @@ from bike_assets.defs.partitions import DAYS, days_of
 from bike_assets.defs.pools import DRAIN
 from bike_assets.defs.resources import Bike, Lake
 from bike_assets.defs.shown import lag_s, shown, tell_days
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_TABLES
+from bike_assets.model.tables import (
+    EVENTS_ORDERS,
+    EVENTS_POLLS,
+    EVENTS_STATION_STATUS,
+    EVENTS_TABLES,
+    LIVE_ORDERS_BY_SOURCE_STATE,
+    LIVE_SYSTEM_MINUTE,
+    LIVE_TABLES,
+)
+from bike_assets.model.warehouse import DIM_CUSTOMER
 
 GROUP = "streaming"
 _TABLES = {dg.AssetKey(list(table.path)): table for table in EVENTS_TABLES + LIVE_TABLES}
-LIVE_DEPS = [list(table.path) for table in (EVENTS_STATION_STATUS, EVENTS_POLLS)]
+LIVE_DEPS = {
+    LIVE_SYSTEM_MINUTE.name: (EVENTS_STATION_STATUS, EVENTS_POLLS),
+    LIVE_ORDERS_BY_SOURCE_STATE.name: (EVENTS_ORDERS, DIM_CUSTOMER),
+}
 
 
 @dg.multi_asset(
@@ -34,7 +46,11 @@ def events_tables(
     yield from _drained(context, bike, lake)
 
 
-@dg.multi_asset(specs=[table_spec(table, GROUP, LIVE_DEPS) for table in LIVE_TABLES], can_subset=True, pool=DRAIN)
+@dg.multi_asset(
+    specs=[table_spec(table, GROUP, [list(of.path) for of in LIVE_DEPS[table.name]]) for table in LIVE_TABLES],
+    can_subset=True,
+    pool=DRAIN,
+)
 def live_tables(
     context: dg.AssetExecutionContext, bike: Bike, lake: Lake
 ) -> Iterator[dg.MaterializeResult[None]]:

@@ -39,9 +39,9 @@ class Service:
 
 
 @contextmanager
-def service(servers: str, partitions: int, book: Path, rate: int = 100_000, port: int | None = None) -> Iterator[Service]:
+def service(servers: str, partitions: int, book: Path, rate: int = 100_000) -> Iterator[Service]:
     """The service for as long as the block runs; one that was killed meanwhile is no matter."""
-    found = port or free_ports(1)[0]
+    (found,) = free_ports(1)
     command = [sys.executable, "-c", _PROGRAM, str(found), servers, str(partitions), str(book), str(rate)]
     process = subprocess.Popen(command)
     running = Service(process, found)

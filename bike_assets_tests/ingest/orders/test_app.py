@@ -12,7 +12,6 @@ import pytest
 import requests
 
 from bike_assets.ingest.orders.book import Book
-from bike_assets.ingest.orders.limits import MAX_BYTES
 from bike_assets.ingest.orders.writer import copy_topic
 from bike_assets.local.broker import ensure_topics
 from bike_assets.model.errors import Fenced
