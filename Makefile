@@ -38,6 +38,7 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev setup
 	@tools/ensure chromium chromium chromium-browser google-chrome
 	@PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')" tools/ensure postgresql postgres
+	@tools/ensure mariadb-server mariadbd
 	@docker compose version >/dev/null 2>&1 || tools/ensure docker-compose docker-compose
 
 test: setup-dev lint types

@@ -354,6 +354,18 @@ def export(
 
 
 @app.command()
+def customers(as_json: AsJson = False) -> None:
+    """Bring the customers of the orders to what the CSV that BIKE_CUSTOMERS names says now; again changes nothing."""
+    from bike_assets.services import bring_customers
+
+    rows = bring_customers(settings_of())
+    if as_json:
+        print_json({"rows": rows})
+    else:
+        out.print(f"warehouse.dim_customer has {rows} rows.")
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="A question in DuckDB's SQL.")], as_json: AsJson = False
 ) -> None:
@@ -427,6 +439,14 @@ def run_sales_sink() -> None:
     from bike_assets import services
 
     services.run_sales_sink(settings_of())
+
+
+@services_app.command("shop")
+def run_shop(seed: Annotated[int, typer.Option(help="The same seed, the same orders.")] = 1) -> None:
+    """The demo's orders, sent to the service of orders."""
+    from bike_assets import services
+
+    services.run_shop(settings_of(), seed)
 
 
 @services_app.command("simulator")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bike_assets.stream.service import StreamPlan
 
 POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
-SALES_SINK = "sales-sink"
+SALES_SINK, SHOP = "sales-sink", "shop"
 DATA = Path(__file__).parent / "data"
 """What the product carries: the recordings of the demo, and facts of JCDecaux's contracts."""
 
@@ -225,6 +225,22 @@ def run_sales_sink(settings: Settings) -> None:
         run_sink(Carrier(settings.lake, sink), heartbeat(settings.run, SALES_SINK), stop)
     sink.close()
     end_heartbeat(settings.run, SALES_SINK)
+
+
+def run_shop(settings: Settings, seed: int) -> None:
+    """Send the demo's orders until told to stop."""
+    from bike_assets.simulator.orders import run_orders as run
+
+    run(f"{settings.orders_url}/orders", seed, until_told_to_stop())
+
+
+def bring_customers(settings: Settings) -> int:
+    """Bring `warehouse.dim_customer` to what the CSV of customers says now; its rows. Raises WrongSettings."""
+    from bike_assets.warehouse.dim_customer import build_customers
+
+    if settings.customers is None:
+        raise WrongSettings("BIKE_CUSTOMERS names no CSV of customers.")
+    return build_customers(settings.lake, settings.customers, datetime.now(UTC))
 
 
 def run_simulator(settings: Settings, seed: int) -> None:

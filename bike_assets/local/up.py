@@ -131,6 +131,8 @@ def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_dem
     supervision.start(programs)
     steps.wait(BROKER if settings.kafka is None else "Kafka", lambda: parts.is_broker_up(settings, 0.5))
     parts.existing_kafka(settings)
+    if settings.customers is not None:
+        services.bring_customers(settings)
     for name in (services.STREAM, services.PAGE, services.ORDERS):
         supervision.start_program(name)
     if is_demo:
@@ -183,6 +185,8 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
         f"BIKE_{name.upper()}": str(getattr(settings, name))
         for name in ("home", "sources", "jcdecaux_url", "poll_seconds", "trigger_seconds")
     }
+    if settings.customers is not None:
+        given["BIKE_CUSTOMERS"] = str(settings.customers)
     if is_demo and settings.jcdecaux_key:
         given["BIKE_JCDECAUX_KEY"] = settings.jcdecaux_key.get_secret_value()
     workspace = ("-w", str(CHECKOUT / "workspace.yaml"))
@@ -208,6 +212,7 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
         programs.insert(0, Program(BROKER, (*bike, "broker"), environment=given, stop_s=20))
     if is_demo:
         programs.append(Program(SIMULATOR, (*bike, "simulator"), environment=given))
+        programs.append(Program(services.SHOP, (*bike, services.SHOP), environment=given))
     return programs
 
 

@@ -5,9 +5,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from bike_assets.local.ports import free_ports
 from bike_assets.model.errors import SinkUnavailable, WrongSettings
+from bike_assets.stream.sinks import sql
 from bike_assets.stream.sinks.sales import Carrier
 from bike_assets.stream.sinks.sql import SqlSink
 from bike_assets_tests.postgres import PASSWORD, Postgres
@@ -82,6 +84,24 @@ def test_one_that_was_put_back_to_an_older_state_is_brought_up_again(lake: Lake,
     carrier.carry()  # finds them gone
     carrier.carry()
     assert postgres.psql(ALL) == "shop TX 1 2 0.10"
+
+
+def test_one_that_hangs_is_told_in_time_and_catches_up(
+    lake: Lake, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = {"connect_timeout": 1, "options": "-c statement_timeout=200ms"}
+    monkeypatch.setattr(sql, "_CONNECT", {"postgresql": impatient})
+    lake.add(order("1"))
+    lake.sales()
+    carrier = carried(lake, postgres)
+    lake.add(order("2"))
+    lake.sales()
+    with sa.create_engine(postgres.url).begin() as other:
+        other.execute(sa.text("LOCK TABLE orders_by_source_state"))
+        carrier.carry()
+        assert "statement timeout" in (carrier.trouble or "")
+    carrier.carry()
+    assert postgres.psql(ALL) == "shop TX 2 4 0.20"
 
 
 def test_one_that_is_down_is_told_without_the_password() -> None:
