@@ -27,6 +27,9 @@ _decode = msgspec.json.Decoder(Order).decode
 
 ANSWER_S = 10.0
 RETRY_S = 0.5
+COPIED_AT_ONCE, COPY_S = 10_000, 0.1
+"""What is read of the topic comes in lots: as many messages as there are after so long, which is waited for each."""
+
 GROUP_ORDERS = 5_000
 """So many share a transaction; one request more may go over it."""
 
@@ -70,7 +73,7 @@ class OrderWriter:
         self._producer: Producer | None = None
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
         self.written = 0
-        self.trouble: str | None = None
+        self.trouble: str | None = "Kafka was not yet asked what it holds."
         self.failed: Exception | None = None
         self._in_hand: list[_Waiting] = []
 
@@ -228,7 +231,7 @@ class OrderWriter:
             self._producer = None
 
     def _say(self, err: BrokerUnavailable) -> None:
-        if self.trouble is None:
+        if self.trouble != str(err):
             log.warning("orders wait for Kafka", reason=str(err))
         self.trouble = str(err)
 
@@ -256,11 +259,14 @@ def copy_topic(bootstrap_servers: str, partitions: int, book: Book) -> None:
         copied = book.copied()
         unread = {each for each in range(partitions) if copied.get(each, 0) < ends[each]}
         consumer.assign([TopicPartition(ORDERS.name, each, copied.get(each, 0)) for each in unread])
+        silent_since = time.monotonic()
         while unread:
-            messages = consumer.consume(10_000, ANSWER_S)
-            if not messages:
+            messages = consumer.consume(COPIED_AT_ONCE, COPY_S)
+            if messages:
+                _copy(messages, book, unread)
+                silent_since = time.monotonic()
+            elif time.monotonic() - silent_since > ANSWER_S:
                 raise BrokerUnavailable(f"Kafka did not give {ORDERS.name} to its end within {ANSWER_S:.0f} s.")
-            _copy(messages, book, unread)
     finally:
         consumer.close()
 

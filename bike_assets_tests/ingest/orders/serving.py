@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import requests
 
+from bike_assets.ingest.orders.book import Book
+from bike_assets.ingest.orders.writer import copy_topic
 from bike_assets.local.ports import free_ports
 from bike_assets_tests.waiting import wait_until
 
@@ -36,6 +40,19 @@ class Service:
     def post(self, raw: bytes, kind: str = "application/json") -> requests.Response:
         url = f"http://127.0.0.1:{self.port}/orders"
         return requests.post(url, raw, headers={"content-type": kind}, timeout=30)
+
+
+def in_topic(servers: str, partitions: int, path: Path) -> Counter[str]:
+    """How often each version stands in the topic: a book that counts."""
+    found: Counter[str] = Counter()
+
+    class Counting(Book):
+        def note(self, contents: Any, copied: Any) -> None:
+            found.update(f"{key.order_id}/{key.version}" for key in contents)
+            super().note(contents, copied)
+
+    copy_topic(servers, partitions, Counting(path))
+    return found
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The service over a real broker: what is answered 2xx is in the topic, once, whatever is killed."""
+"""The service as a process, over HTTP: what is answered 2xx is in the topic, once."""
 
 import json
 import socket
@@ -6,46 +6,37 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
+from confluent_kafka import Producer
 
-from bike_assets.ingest.orders.book import Book
-from bike_assets.ingest.orders.writer import copy_topic
-from bike_assets.local.broker import ensure_topics
-from bike_assets.model.errors import Fenced
+from bike_assets.ingest.writer import KAFKA_LOG
+from bike_assets.model.topics import ORDERS
 from bike_assets_tests.ingest.orders.builders import body, sent
-from bike_assets_tests.ingest.orders.serving import Service, service
+from bike_assets_tests.ingest.orders.serving import Service, in_topic, service
 from bike_assets_tests.waiting import wait_until
 
-
-@pytest.fixture(scope="module")
-def partitions(fresh_broker: str) -> int:
-    return ensure_topics(fresh_broker, 2)
+PARTITIONS = 4
 
 
 @pytest.fixture(scope="module")
-def running(fresh_broker: str, partitions: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with service(fresh_broker, partitions, tmp_path_factory.mktemp("orders") / "book", rate=2_000) as found:
+def servers() -> Iterator[str]:
+    """librdkafka's own broker for tests, in this process: it commits transactions, and starts at once."""
+    mock = Producer({"bootstrap.servers": "none:1", "test.mock.num.brokers": 1, "logger": KAFKA_LOG})
+    mock.list_topics(ORDERS.name, timeout=10)  # which makes it
+    yield ",".join(f"{each.host}:{each.port}" for each in mock.list_topics(timeout=10).brokers.values())
+    mock.flush(1)
+
+
+@pytest.fixture(scope="module")
+def running(servers: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with service(servers, PARTITIONS, tmp_path_factory.mktemp("orders") / "book", rate=2_000) as found:
         yield found
 
 
-def in_topic(servers: str, partitions: int, path: Path) -> Counter[str]:
-    """How often each version stands in the topic: a book that counts."""
-    found: Counter[str] = Counter()
-
-    class Counting(Book):
-        def note(self, contents: Any, copied: Any) -> None:
-            found.update(f"{key.order_id}/{key.version}" for key in contents)
-            super().note(contents, copied)
-
-    copy_topic(servers, partitions, Counting(path))
-    return found
-
-
 def test_orders_are_stored_once_and_another_content_is_refused(
-    running: Service, fresh_broker: str, partitions: int, tmp_path: Path
+    running: Service, servers: str, tmp_path: Path
 ) -> None:
     first, again = running.post(body(sent(order_id="once"))), running.post(body(sent(order_id="once")))
     assert (first.status_code, first.json()) == (201, {"stored": 1, "repeated": 0})
@@ -54,7 +45,7 @@ def test_orders_are_stored_once_and_another_content_is_refused(
     assert other.status_code == 409
     assert other.json()["problems"][0]["field"] == "[1].total"
     assert running.post(body(sent(order_id="once", version=2, total="99.99"))).status_code == 201
-    stored = in_topic(fresh_broker, partitions, tmp_path / "book")
+    stored = in_topic(servers, PARTITIONS, tmp_path / "book")
     assert {key: count for key, count in stored.items() if key.startswith(("once", "fresh"))} == {
         "once/1": 1, "once/2": 1,
     }  # fmt: skip
@@ -123,42 +114,3 @@ def test_its_documentation_has_examples_and_needs_no_other_host(running: Service
         wait_until(lambda raw=raw: running.post(raw).status_code != 429)  # type: ignore[misc]
         assert running.post(raw).status_code == 200
     assert {"200", "201", "400", "409", "413", "422", "429", "503"} <= set(told["responses"])
-
-
-def test_a_killed_service_knows_all_that_kafka_has(
-    fresh_broker: str, partitions: int, tmp_path: Path, running: Service
-) -> None:
-    """The last of the module: it takes the topic over, and the service before it ends."""
-    before = running.process
-    accepted: set[str] = set()
-
-    def send(found: Service, number: int) -> None:
-        try:
-            answer = found.post(body(sent(order_id=f"kill-{number}"), sent(order_id=f"kill-{number}", version=2)))
-        except requests.RequestException:
-            return
-        if answer.ok:
-            accepted.add(f"kill-{number}")
-
-    with service(fresh_broker, partitions, tmp_path / "book") as first, ThreadPoolExecutor(8) as pool:
-        assert running.post(body(sent(order_id="too late"[:3]))).status_code == 503
-        assert before.wait(30) == 1
-        sending = [pool.submit(send, first, number) for number in range(400)]
-        wait_until(lambda: len(accepted) > 50)
-        first.process.kill()
-        for each in sending:
-            each.result()
-    assert 50 < len(accepted) < 400
-    with service(fresh_broker, partitions, tmp_path / "book") as second:
-        conflicts = [second.post(body(sent(order_id=each, quantity=7))) for each in sorted(accepted)[-20:]]
-        assert {answer.status_code for answer in conflicts} == {409}
-        for number in range(400):
-            assert second.post(body(sent(order_id=f"kill-{number}"), sent(order_id=f"kill-{number}", version=2))).ok
-    with service(fresh_broker, partitions, tmp_path / "another book") as third:
-        assert third.post(body(sent(order_id="kill-1", quantity=7))).status_code == 409
-    stored = {key: count for key, count in in_topic(fresh_broker, partitions, tmp_path / "c").items() if "kill" in key}
-    assert stored == {f"kill-{number}/{version}": 1 for number in range(400) for version in (1, 2)}
-
-
-def test_fenced_is_an_end_that_is_not_started_again() -> None:
-    assert Fenced.exit_status == 4
