@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-BENCHES = ("ingest", "start", "freshness", "warehouse", "year", "control_room", "parsers", "thousand")
+BENCHES = ("ingest", "start", "freshness", "warehouse", "year", "control_room", "parsers", "thousand", "orders")
 
 
 def main() -> None:
