@@ -353,6 +353,18 @@ def ci(
 
 
 @app.command()
+def customers(as_json: AsJson = False) -> None:
+    """Bring the customers of the orders to what the CSV that BIKE_CUSTOMERS names says now; again changes nothing."""
+    from bike_assets.services import bring_customers
+
+    rows = bring_customers(settings_of())
+    if as_json:
+        print_json({"rows": rows})
+    else:
+        out.print(f"warehouse.dim_customer has {rows} rows.")
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="A question in DuckDB's SQL.")], as_json: AsJson = False
 ) -> None:
@@ -410,6 +422,32 @@ def run_page() -> None:
     from bike_assets import services
 
     services.run_page(settings_of())
+
+
+@services_app.command("orders")
+def run_orders() -> None:
+    """The service that takes orders: `POST /orders`, described at /docs."""
+    from bike_assets import services
+    from bike_assets.local.parts import existing_kafka
+
+    settings = settings_of()
+    services.run_orders(settings, existing_kafka(settings))
+
+
+@services_app.command("sales-sink")
+def run_sales_sink() -> None:
+    """The sales into the database that BIKE_SALES_DATABASE names."""
+    from bike_assets import services
+
+    services.run_sales_sink(settings_of())
+
+
+@services_app.command("shop")
+def run_shop(seed: Annotated[int, typer.Option(help="The same seed, the same orders.")] = 1) -> None:
+    """The demo's orders, sent to the service of orders."""
+    from bike_assets import services
+
+    services.run_shop(settings_of(), seed)
 
 
 @services_app.command("simulator")

@@ -15,7 +15,7 @@ from bike_assets.allocator import give_back_early
 from bike_assets.files import write_whole
 from bike_assets.heartbeats import end_heartbeat, heartbeat
 from bike_assets.locks import held, is_held
-from bike_assets.model.errors import BrokerUnavailable, HalfReplaced, LakeBroken
+from bike_assets.model.errors import BrokerUnavailable, HalfReplaced, LakeBroken, WrongSettings
 from bike_assets.model.tables import EVENTS_REJECTIONS
 from bike_assets.reporting import Reported, Reporter
 from bike_assets.settings import Settings
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from bike_assets.stream.closing import Closed, Report
     from bike_assets.stream.service import StreamPlan
 
-POLLER, STREAM, PAGE = "poller", "stream", "page"
+POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
+SALES_SINK, SHOP = "sales-sink", "shop"
 DATA = Path(__file__).parent / "data"
 """What the product carries: the recordings of the demo, and facts of JCDecaux's contracts."""
 
@@ -249,6 +250,49 @@ def run_page(settings: Settings) -> None:
 
     beat = Reported(heartbeat(settings.run, PAGE), Reporter(settings.dagster_ui), "messages")
     run(settings.host, settings.page_port, settings.bootstrap_servers, settings.dagster_ui, beat)
+
+
+def run_orders(settings: Settings, partitions: int) -> None:
+    """Take orders over HTTP until told to stop."""
+    from bike_assets.ingest.orders.app import run_orders as run
+
+    beat = Reported(heartbeat(settings.run, ORDERS), Reporter(settings.dagster_ui), "messages")
+    with held(settings.run / "orders.lock", "Orders are taken in this home already: end that service first"):
+        book = settings.home / "orders.sqlite"
+        run(settings.host, settings.orders_port, settings.bootstrap_servers, partitions, book,
+            settings.orders_per_second, beat)  # fmt: skip
+    end_heartbeat(settings.run, ORDERS)
+
+
+def run_sales_sink(settings: Settings) -> None:
+    """Keep the sales of an external database as the lake's are, until told to stop. Raises WrongSettings."""
+    from bike_assets.stream.sinks.sales import Carrier, run_sink
+    from bike_assets.stream.sinks.sql import SqlSink
+
+    if settings.sales_database is None:
+        raise WrongSettings("BIKE_SALES_DATABASE names no database: there is nothing to carry the sales to.")
+    stop = until_told_to_stop()
+    sink = SqlSink(settings.sales_database.get_secret_value())
+    with held(settings.run / "sales-sink.lock", "The sales are carried over in this home already"):
+        run_sink(Carrier(settings.lake, sink), heartbeat(settings.run, SALES_SINK), stop)
+    sink.close()
+    end_heartbeat(settings.run, SALES_SINK)
+
+
+def run_shop(settings: Settings, seed: int) -> None:
+    """Send the demo's orders until told to stop."""
+    from bike_assets.simulator.orders import run_orders as run
+
+    run(f"{settings.orders_url}/orders", seed, until_told_to_stop())
+
+
+def bring_customers(settings: Settings) -> int:
+    """Bring `warehouse.dim_customer` to what the CSV of customers says now; its rows. Raises WrongSettings."""
+    from bike_assets.warehouse.dim_customer import build_customers
+
+    if settings.customers is None:
+        raise WrongSettings("BIKE_CUSTOMERS names no CSV of customers.")
+    return build_customers(settings.lake, settings.customers, datetime.now(UTC))
 
 
 def run_simulator(settings: Settings, seed: int) -> None:

@@ -40,10 +40,12 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("var"), description="where all state lives: raw, kafka, lake, dagster, jars, logs")
     sources: Path = Field(Path("sources.toml"), description="the systems to poll")
+    customers: Path | None = Field(None, description="a CSV of customers with `id`, `state` and more; none without it")
     host: str = Field("127.0.0.1", description="the address that services listen on")
     page_port: int = Field(8088, ge=1, le=65535, description="of the live page")
     dagster_port: int = Field(3000, ge=1, le=65535, description="of Dagster's UI")
     dagster_url: str | None = Field(None, description="of Dagster's UI, where it is not on this machine's port")
+    orders_port: int = Field(8089, ge=1, le=65535, description="of the service that takes orders")
     kafka_port: int = Field(19092, ge=1, le=65535, description="of the local broker")
     kafka_controller_port: int = Field(19093, ge=1, le=65535, description="of the local broker")
     simulator_port: int = Field(18080, ge=1, le=65535, description="of the demo's simulator")
@@ -66,6 +68,9 @@ class Settings(BaseSettings):
     fetch_threads: PositiveInt = Field(32, description="requests under way at once")
     requests_per_host: PositiveInt = Field(4, description="requests under way at once with one host")
     commit_seconds: PositiveFloat = Field(0.2, description="s that polls wait to share a Kafka transaction")
+    orders_per_second: PositiveInt = Field(50_000, description="orders that a client may send in a second")
+    sales_database: SecretStr | None = Field(
+        None, description="the SQLAlchemy URL of a PostgreSQL, MySQL or MariaDB that gets the sales")
     raw_days: PositiveInt = Field(7, description="days that raw answers are kept")
     raw_gb: PositiveFloat = Field(5, description="GB that raw answers may take, the oldest go first")
     trigger_seconds: PositiveFloat = Field(10, description="s between batches of the stream")
@@ -126,6 +131,11 @@ class Settings(BaseSettings):
     def page_url(self) -> str:
         """Where the live page is."""
         return f"http://{self.host}:{self.page_port}"
+
+    @property
+    def orders_url(self) -> str:
+        """Where orders are taken."""
+        return f"http://{self.host}:{self.orders_port}"
 
     @property
     def exports(self) -> Path:

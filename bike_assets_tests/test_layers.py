@@ -33,10 +33,10 @@ MAY_IMPORT = {
     "reporting": "",
     "logs": "",
     # Where the layers are put together: services without Dagster and without what starts them.
-    "services": "model sources lake ingest stream dashboard simulator settings heartbeats locks reporting files"
-    " allocator",
-    "local": "model sources lake ingest stream alerts exports defs definitions settings heartbeats locks services"
-    " files",
+    "services": "model sources lake ingest stream warehouse dashboard simulator settings heartbeats locks"
+    " reporting files allocator",
+    "local": "model sources lake ingest stream simulator alerts exports defs definitions settings heartbeats locks"
+    " services files",
     "defs": "model sources lake warehouse quality exports alerts heartbeats settings",
     "definitions": "defs",
     "terminal": "settings logs",

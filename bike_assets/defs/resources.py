@@ -63,6 +63,8 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     path: str
     events_days: int | None = None
+    customers: str | None = None
+    """The CSV of customers; none where there is none."""
 
     @property
     def directory(self) -> Path:
@@ -277,7 +279,8 @@ def resources() -> dict[str, dg.ConfigurableResource[Any]]:
     return {
         "bike": bike,
         "spark": spark,
-        "lake": Lake(path=str(settings.lake), events_days=settings.events_days),
+        "lake": Lake(path=str(settings.lake), events_days=settings.events_days,
+                     customers=None if settings.customers is None else str(settings.customers)),
         "exports": Exports(path=str(settings.exports)),
         "sources": Sources(path=str(settings.sources), service_level=settings.service_level),
         "record": Record(days=settings.dagster_days),

@@ -28,7 +28,7 @@ from bike_assets.model.answers import Answer
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import ServiceNotReady
 from bike_assets.model.messages import Poll
-from bike_assets.model.topics import TOPICS
+from bike_assets.model.topics import POLLED
 
 log = structlog.get_logger()
 
@@ -144,7 +144,7 @@ class Poller:
     def report(self) -> dict[str, Any]:
         """What the heartbeat says."""
         lanes = self._lanes.report()
-        rows = {f"topics/{topic.name}": self._lanes.written[topic.name] for topic in TOPICS}
+        rows = {f"topics/{topic.name}": self._lanes.written[topic.name] for topic in POLLED}
         for lane in lanes:
             lane["failing"] = {name: error for name, error in lane["failing"].items() if self._is_polled(name)}
         quiet = self.quiet(datetime.now(UTC))

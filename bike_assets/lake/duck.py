@@ -26,7 +26,8 @@ from bike_assets.model.tables import (
 )
 
 _DUCK = {"string": "VARCHAR", "timestamp": "TIMESTAMPTZ", "date": "DATE", "int": "INTEGER",
-         "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}
+         "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN",
+         "decimal(12,2)": "DECIMAL(12,2)", "decimal(28,2)": "DECIMAL(28,2)"}
 
 _VIEWS_OF = {EVENTS_POLLS: ("station_status",), EVENTS_VEHICLE_TOTALS: ("vehicle_status",)}
 """Views that a table is part of, beside that of its own name."""

@@ -1,7 +1,7 @@
 """Rows of a table read and written by this process, without Spark: where they are few, no job is as quick."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import reduce
 from operator import or_
@@ -135,6 +135,16 @@ def replace_spans(delta: DeltaTable, table: Table, rows: pa.Table, instant: str,
         for begin, end in spans
     )
     _replace(delta, table, rows, where, None)
+    checkpoint(delta, table)
+
+
+def replace_all(delta: DeltaTable, table: Table, rows: pa.Table, made_of: Mapping[str, int]) -> None:
+    """Put rows in the place of the whole table, in one commit that says from which version of what they were made.
+
+    Raises deltalake's CommitFailedError where another has written since `delta` was opened.
+    """
+    transactions = [Transaction(name, version) for name, version in made_of.items()]
+    _replace(delta, table, rows, None, CommitProperties(app_transactions=transactions, max_commit_retries=0))
     checkpoint(delta, table)
 
 

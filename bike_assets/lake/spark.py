@@ -15,6 +15,7 @@ from pyspark.sql.types import (
     BooleanType,
     DataType,
     DateType,
+    DecimalType,
     DoubleType,
     IntegerType,
     LongType,
@@ -36,6 +37,8 @@ _TYPES: dict[ColumnType, DataType] = {
     "bigint": LongType(),
     "double": DoubleType(),
     "boolean": BooleanType(),
+    "decimal(12,2)": DecimalType(12, 2),
+    "decimal(28,2)": DecimalType(28, 2),
 }
 
 # Spark looks for a cause in the text of an interrupted batch by a regular expression that recurses.

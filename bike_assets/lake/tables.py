@@ -22,6 +22,8 @@ _ARROW: dict[ColumnType, pa.DataType] = {
     "bigint": pa.int64(),
     "double": pa.float64(),
     "boolean": pa.bool_(),
+    "decimal(12,2)": pa.decimal128(12, 2),
+    "decimal(28,2)": pa.decimal128(28, 2),
 }
 
 

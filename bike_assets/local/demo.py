@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from bike_assets.settings import Settings
+from bike_assets.simulator.orders import customers_csv
 
 POLL_SECONDS = 5
 TRIGGER_SECONDS = 5
@@ -28,13 +29,16 @@ poll_seconds = {poll_seconds}
 
 
 def demo_settings(settings: Settings) -> Settings:
-    """The settings, with the simulator as the only source and batches often enough to watch."""
+    """The settings, with the simulator as the only source, its customers, and batches often enough to watch."""
     sources = settings.run / "demo-sources.toml"
     sources.parent.mkdir(parents=True, exist_ok=True)
     sources.write_text(_SOURCES.format(port=settings.simulator_port, poll_seconds=POLL_SECONDS))
+    customers = settings.run / "demo-customers.csv"
+    customers.write_text(customers_csv())
     return settings.model_copy(
         update={
             "sources": Path(sources),
+            "customers": customers,
             "jcdecaux_url": f"http://127.0.0.1:{settings.simulator_port}",
             "jcdecaux_key": SecretStr("the-simulator-takes-any"),
             "trigger_seconds": TRIGGER_SECONDS,

@@ -48,6 +48,7 @@ def busy_ports(settings: Settings, *, is_demo: bool = True) -> list[Port]:
     """Those of the settings' ports that cannot be listened on now; only the demo needs the simulator's."""
     wanted = [
         Port(settings.page_port, "the page", "BIKE_PAGE_PORT"),
+        Port(settings.orders_port, "the service of orders", "BIKE_ORDERS_PORT"),
         Port(settings.dagster_port, "Dagster's UI", "BIKE_DAGSTER_PORT"),
         Port(settings.spark_port, "the Spark driver", "BIKE_SPARK_PORT"),
     ]

@@ -17,7 +17,7 @@ SHOWN = 5
 
 REJECTIONS_OF = timedelta(hours=24)
 
-BEATING = (services.POLLER, services.STREAM, services.PAGE)
+BEATING = (services.POLLER, services.STREAM, services.PAGE, services.ORDERS, services.SALES_SINK)
 
 
 def status(settings: Settings) -> dict[str, Any]:
@@ -105,8 +105,19 @@ def _says(beat: Heartbeat) -> str:
         case services.STREAM:
             queries = [f"{name} {_query(each)}" for name, each in beat.details.get("queries", {}).items()]
             return "; ".join([_behind(beat.details.get("lag", {})), *queries])
+        case services.ORDERS:
+            stored, trouble = beat.details["rows"]["topics/orders"], beat.details["trouble"]
+            return f"{stored} orders stored, {beat.details['waiting']} wait" + (f"; {trouble}" if trouble else "")
+        case services.SALES_SINK:
+            at, trouble = beat.details["caught_up_at"], beat.details["trouble"]
+            age = f"as the lake's were {_age_s(at):.0f} s ago" if at else "not there yet"
+            return f"the database's sales are {age}" + (f"; {trouble}" if trouble else "")
         case _:
             return ""
+
+
+def _age_s(instant: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(instant)).total_seconds()
 
 
 def _share(details: Mapping[str, Any]) -> str:

@@ -51,6 +51,7 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
             with Steps(console, stop.is_set) as steps:
                 _start(settings, supervision, steps, is_demo=is_demo)
             console.print(f"\nThe page:   [bold]{settings.page_url}[/]")
+            console.print(f"Orders:     [bold]{settings.orders_url}/docs[/]")
             console.print(f"Dagster:    [bold]{settings.dagster_ui}[/]")
             console.print("Ctrl-C ends everything.\n")
             while not stop.wait(WATCH_S) and supervision.states() is not None:
@@ -131,7 +132,9 @@ def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_dem
     supervision.start(programs)
     steps.wait(BROKER if settings.kafka is None else "Kafka", lambda: parts.is_broker_up(settings, 0.5))
     parts.existing_kafka(settings)
-    for name in (services.STREAM, services.PAGE):
+    if settings.customers is not None:
+        services.bring_customers(settings)
+    for name in (services.STREAM, services.PAGE, services.ORDERS):
         supervision.start_program(name)
     if is_demo:
         _replay(settings, steps)
@@ -141,6 +144,7 @@ def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_dem
         supervision.start_program(name)
     waits = {
         services.PAGE: lambda: _answers(f"{settings.page_url}/healthz"),
+        services.ORDERS: lambda: _answers(f"{settings.orders_url}/healthz"),
         services.POLLER: lambda: services.is_poller_up(settings),
         services.STREAM: lambda: services.is_stream_up(settings),
         WEBSERVER: lambda: _answers(f"{settings.dagster_ui}/server_info"),
@@ -182,6 +186,8 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
         f"BIKE_{name.upper()}": str(getattr(settings, name))
         for name in ("home", "sources", "jcdecaux_url", "poll_seconds", "trigger_seconds")
     }
+    if settings.customers is not None:
+        given["BIKE_CUSTOMERS"] = str(settings.customers)
     if is_demo and settings.jcdecaux_key:
         given["BIKE_JCDECAUX_KEY"] = settings.jcdecaux_key.get_secret_value()
     workspace = ("-w", str(CHECKOUT / "workspace.yaml"))
@@ -192,6 +198,8 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
         Program(services.STREAM, (*bike, "stream"), starts_at_once=False, environment=given, stop_s=20,
                 is_group_told=False),
         Program(services.PAGE, (*bike, "page"), starts_at_once=False, environment=given),
+        Program(services.ORDERS, (*bike, "orders"), starts_at_once=False, environment=given, stop_s=25,
+                final_exits=(0, Fenced.exit_status)),
         Program(services.POLLER, (*bike, "poller"), starts_at_once=False, environment=given,
                 final_exits=(0, Fenced.exit_status)),
         Program(WEBSERVER, (str(tools / "dagster-webserver"), *workspace, *webserver),
@@ -199,10 +207,13 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
         Program(DAEMON, (str(tools / "dagster-daemon"), "run", *workspace),
                 starts_at_once=False, environment=dagster),
     ]  # fmt: skip
+    if settings.sales_database is not None:
+        programs.append(Program(services.SALES_SINK, (*bike, services.SALES_SINK), environment=given, stop_s=20))
     if settings.kafka is None:
         programs.insert(0, Program(BROKER, (*bike, "broker"), environment=given, stop_s=20))
     if is_demo:
         programs.append(Program(SIMULATOR, (*bike, "simulator"), environment=given))
+        programs.append(Program(services.SHOP, (*bike, services.SHOP), environment=given))
     return programs
 
 

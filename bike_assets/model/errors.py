@@ -75,6 +75,12 @@ class ServiceNotReady(BikeAssetsError):
     """A service did not come up, or did not do what was asked of it, in time."""
 
 
+class SinkUnavailable(BikeAssetsError):
+    """A database did not take what is to be in it: it is tried again until it does."""
+
+    retryable = True
+
+
 class WrongDay(BikeAssetsError):
     """A day that is none, or for which nothing can be there."""
 

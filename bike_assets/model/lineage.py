@@ -8,16 +8,19 @@ from typing import NamedTuple
 
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
+    EVENTS_ORDERS,
     EVENTS_POLLS,
     EVENTS_STATION_INFORMATION,
     EVENTS_STATION_STATUS,
     EVENTS_SYSTEM_INFORMATION,
     EVENTS_VEHICLE_STATUS,
     EVENTS_VEHICLE_TOTALS,
+    LIVE_ORDERS_BY_SOURCE_STATE,
     LIVE_SYSTEM_MINUTE,
     LIVE_VEHICLES_SYSTEM_MINUTE,
 )
 from bike_assets.model.warehouse import (
+    DIM_CUSTOMER,
     DIM_STATION,
     DIM_SYSTEM,
     FACT_STATION_DAY,
@@ -71,6 +74,18 @@ def _vehicles_system_minute() -> dict[str, Made]:
         "minute": at,
         **{name: _of(EVENTS_VEHICLE_TOTALS, name) + at for name in levels},
     }
+
+
+def _orders_by_source_state() -> dict[str, Made]:
+    latest = _of(EVENTS_ORDERS, "order_id", "version")
+    return {
+        "source": _of(EVENTS_ORDERS, "source") + latest,
+        "state": _of(DIM_CUSTOMER, "state", "customer_id", "valid_from", "valid_to")
+        + _of(EVENTS_ORDERS, "customer_id", "created_at") + latest,
+        "orders": latest,
+        "quantity": _of(EVENTS_ORDERS, "quantity") + latest,
+        "total": _of(EVENTS_ORDERS, "total") + latest,
+    }  # fmt: skip
 
 
 def _dim_system() -> dict[str, Made]:
@@ -188,6 +203,7 @@ def _fact_vehicle_system_day() -> dict[str, Made]:
 LINEAGE: Mapping[str, Mapping[str, Made]] = {
     LIVE_SYSTEM_MINUTE.name: _system_minute(),
     LIVE_VEHICLES_SYSTEM_MINUTE.name: _vehicles_system_minute(),
+    LIVE_ORDERS_BY_SOURCE_STATE.name: _orders_by_source_state(),
     DIM_SYSTEM.name: _dim_system(),
     DIM_STATION.name: _dim_station(),
     FACT_STATION_HOUR.name: _fact_station_hour(),
@@ -202,4 +218,5 @@ LINEAGE: Mapping[str, Mapping[str, Made]] = {
     FACT_VEHICLE_SYSTEM_DAY.name: _fact_vehicle_system_day(),
     STATION_QUALITY.name: _station_quality(),
 }  # fmt: skip
-"""By table and column. `warehouse.dim_date` is made of nothing but the calendar."""
+"""By table and column. `warehouse.dim_date` is made of nothing but the calendar, `warehouse.dim_customer` of
+the list of customers."""

@@ -5,6 +5,7 @@ All instants are UTC with milliseconds.
 """
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
@@ -177,6 +178,18 @@ class FeedField(Struct, kw_only=True, frozen=True, gc=False):
     median: Annotated[float | None, Meta(description="the median of its numbers")]
     high: Annotated[float | None, Meta(description="the greatest of its numbers")]
     words: Annotated[str | None, Meta(description="of a field of few words: these, as a JSON array")]
+
+
+class Order(Struct, kw_only=True, frozen=True, gc=False):
+    """A version of an order, as a shop or an app sent it. The highest version of an order is what counts."""
+
+    order_id: Annotated[str, Meta(description="the order, as its seller names it")]
+    version: Annotated[int, Meta(ge=1, le=MAX_COUNT, description="a later one corrects the ones before")]
+    customer_id: Annotated[str, Meta(description="who ordered, as warehouse.dim_customer names them")]
+    source: Annotated[str, Meta(description="the shop or app that it came from")]
+    quantity: Annotated[int, Meta(ge=0, le=MAX_COUNT, description="pieces; 0 where all was taken back")]
+    total: Annotated[Decimal, Meta(description="what it costs in all, exact to the cent")]
+    created_at: Annotated[datetime, Meta(description="when this version was made, by the seller's clock")]
 
 
 class StationState(Struct, frozen=True, gc=False):

@@ -4,14 +4,18 @@ Spark schemas, Delta tables, range checks, Dagster's column schemas and the data
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from msgspec import Meta, Struct
 
-ColumnType = Literal["string", "timestamp", "date", "int", "bigint", "double", "boolean"]
+ColumnType = Literal[
+    "string", "timestamp", "date", "int", "bigint", "double", "boolean", "decimal(12,2)", "decimal(28,2)"
+]
 
-_TYPES: dict[type, ColumnType] = {str: "string", int: "int", float: "double", bool: "boolean"}
+_TYPES: dict[type, ColumnType] = {str: "string", int: "int", float: "double", bool: "boolean",
+                                 Decimal: "decimal(12,2)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Table:
     log_retention_days: int = 7
     may_be_empty: bool = False
     """Whether a healthy lake may have no row of it."""
+    dated_by: str = ""
+    """The instant whose UTC date is `utc_date`, of a table of events."""
 
     @property
     def path(self) -> tuple[str, str]:

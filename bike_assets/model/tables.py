@@ -7,11 +7,15 @@ from msgspec import Struct
 
 from bike_assets.model import messages
 from bike_assets.model.schema import Column, Table, columns_of
-from bike_assets.model.warehouse import WAREHOUSE_TABLES
+from bike_assets.model.warehouse import DIM_CUSTOMER, WAREHOUSE_TABLES
 
 
-def _events(name: str, message: type[Struct], grain: tuple[str, ...], *, may_be_empty: bool = False) -> Table:
+def _events(
+    name: str, message: type[Struct], grain: tuple[str, ...], *, may_be_empty: bool = False, dated_by: str | None = None
+) -> Table:
+    """`dated_by`: the instant whose UTC date is the partition; the one that ends the grain where none is named."""
     own = columns_of(message)
+    instant = dated_by or next(name for name in reversed(grain) if name.endswith("_at"))
     return Table(
         name=f"events.{name}",
         description=" ".join((message.__doc__ or "").split()),
@@ -19,12 +23,13 @@ def _events(name: str, message: type[Struct], grain: tuple[str, ...], *, may_be_
         columns=(
             *(next(column for column in own if column.name == key) for key in grain),
             *(column for column in own if column.name not in grain),
-            Column("utc_date", "date", f"UTC date of {grain[-1] if grain[-1].endswith('_at') else 'fetched_at'}"),
+            Column("utc_date", "date", f"UTC date of {instant}"),
             Column("kafka_partition", "int", "where the message stood in its topic", nullable=True),
             Column("kafka_offset", "bigint", "where the message stood in its partition", nullable=True),
         ),
         partitioned_by=("utc_date",),
         may_be_empty=may_be_empty,
+        dated_by=instant,
     )
 
 
@@ -48,6 +53,9 @@ EVENTS_REJECTIONS = _events(
     "rejections", messages.Rejection, ("system_id", "feed", "fetched_at", "row_index"), may_be_empty=True
 )
 EVENTS_FEED_FIELDS = _events("feed_fields", messages.FeedField, ("system_id", "feed", "fetched_at", "path"))
+EVENTS_ORDERS = _events(
+    "orders", messages.Order, ("order_id", "version"), may_be_empty=True, dated_by="created_at"
+)
 
 LIVE_SYSTEM_MINUTE = Table(
     name="live.system_minute",
@@ -84,6 +92,21 @@ LIVE_VEHICLES_SYSTEM_MINUTE = Table(
     may_be_empty=True,
 )
 
+LIVE_ORDERS_BY_SOURCE_STATE = Table(
+    name="live.orders_by_source_state",
+    description="Sales by where they came from and where the customer lives: each order by its latest version.",
+    grain=("source", "state"),
+    columns=(
+        Column("source", "string", "the shop or app that they came from"),
+        Column("state", "string", "the customer's; unknown where warehouse.dim_customer has none"),
+        Column("orders", "bigint", "orders, each counted once", low=0),
+        Column("quantity", "bigint", "pieces", low=0),
+        Column("total", "decimal(28,2)", "what they cost in all, exact to the cent", low=0),
+    ),
+    log_retention_days=1,
+    may_be_empty=True,
+)
+
 EVENTS_TABLES = (
     EVENTS_STATION_STATUS,
     EVENTS_STATION_INFORMATION,
@@ -93,9 +116,11 @@ EVENTS_TABLES = (
     EVENTS_POLLS,
     EVENTS_REJECTIONS,
     EVENTS_FEED_FIELDS,
+    EVENTS_ORDERS,
 )
 DESCRIPTIONS = (EVENTS_STATION_INFORMATION, EVENTS_SYSTEM_INFORMATION)
 """A row of these holds until the next one, however long that is: no day of them can be left out."""
 
-LIVE_TABLES = (LIVE_SYSTEM_MINUTE, LIVE_VEHICLES_SYSTEM_MINUTE)
-TABLES = EVENTS_TABLES + LIVE_TABLES + WAREHOUSE_TABLES
+LIVE_TABLES = (LIVE_SYSTEM_MINUTE, LIVE_VEHICLES_SYSTEM_MINUTE, LIVE_ORDERS_BY_SOURCE_STATE)
+TABLES = (*EVENTS_TABLES, *LIVE_TABLES, *WAREHOUSE_TABLES, DIM_CUSTOMER)
+"""`warehouse.dim_customer` is made of a list, not of days of events: it is none of the tables that `build` builds."""

@@ -78,14 +78,22 @@ STATION_STATE = Topic(
     "station_state", (messages.StationState, messages.SystemState), None, is_compacted=True
 )
 
+ORDERS = Topic("orders", (messages.Order,), tables.EVENTS_ORDERS)
+
 TOPICS = (
     STATION_STATUS, STATION_INFORMATION, SYSTEM_INFORMATION, VEHICLE_STATUS, VEHICLE_TOTALS, POLLS, REJECTIONS,
-    FEED_FIELDS, STATION_STATE, VEHICLE_STATE,
+    FEED_FIELDS, STATION_STATE, VEHICLE_STATE, ORDERS,
 )  # fmt: skip
+
+POLLED = tuple(topic for topic in TOPICS if topic is not ORDERS)
+"""What pollers write."""
 
 
 def partition_of(system_id: str, partitions: int) -> int:
-    """Where a system's messages stand, in every topic alike: one writer a partition, one order a system."""
+    """Where a system's messages stand, in every topic alike: one writer a partition, one order a system.
+
+    An order's versions stand together by its `order_id`.
+    """
     return crc32(system_id.encode()) % partitions
 
 

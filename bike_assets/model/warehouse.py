@@ -199,6 +199,21 @@ STATION_QUALITY = Table(
     may_be_empty=True,
 )
 
+DIM_CUSTOMER = Table(
+    name="warehouse.dim_customer",
+    description="A customer of the orders while the list of customers said the same of them (SCD 2).",
+    grain=("customer_id", "valid_from"),
+    columns=(
+        Column("customer_id", "string", "who ordered, as the shops name them"),
+        Column("valid_from", "timestamp", "from when on it was so; 1970 in the first version"),
+        Column("state", "string", "where they live"),
+        Column("details", "string", "the list's other columns, as a JSON object", nullable=True),
+        Column("valid_to", "timestamp", "until when; null while it is so", nullable=True),
+        Column("is_current", "boolean", "whether it is so now"),
+    ),
+    may_be_empty=True,
+)
+
 WAREHOUSE_TABLES = (
     DIM_SYSTEM,
     DIM_STATION,

@@ -21,7 +21,11 @@ def newest_rows(
 
 def newest_instant(con: duckdb.DuckDBPyConnection, table: Table, first: date, last: date) -> datetime | None:
     """The last instant in the key of these dates' rows; None where there is no row."""
-    instant = next(name for name in reversed(table.grain) if table.column(name).type == "timestamp")
+    instant = table.dated_by or next(
+        (name for name in reversed(table.grain) if table.column(name).type == "timestamp"), None
+    )
+    if instant is None:
+        return None  # as of sums over all time
     rows = con.sql(f"SELECT max({instant}) FROM {table.name} WHERE {of_dates(table, first, last)}")
     found: datetime | None = rows.fetchall()[0][0]
     return found

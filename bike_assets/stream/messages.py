@@ -41,12 +41,11 @@ def with_readability(messages: DataFrame, topics: Iterable[Topic]) -> DataFrame:
 def rows_of(messages: DataFrame, topic: Topic) -> DataFrame:
     """The readable messages of one topic as rows of its table, in the order of its columns."""
     table = _table(topic)
-    instant = next(name for name in reversed(table.grain) if name.endswith("_at"))
     own = messages.where((F.col("topic") == topic.name) & F.col("is_readable"))
     return (
         own.withColumn("row", _parsed(table))
         .select("row.*", F.col("partition").alias("kafka_partition"), F.col("offset").alias("kafka_offset"))
-        .withColumn("utc_date", F.to_date(instant))
+        .withColumn("utc_date", F.to_date(table.dated_by))
         .select(*(column.name for column in table.columns))
     )
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-EVENTS, LIVE = "events", "live"
-QUERIES = (EVENTS, LIVE)
+EVENTS, LIVE, SALES = "events", "live", "sales"
+QUERIES = (EVENTS, LIVE, SALES)
 """In the order in which data passes through them."""
 
 

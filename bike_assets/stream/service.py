@@ -29,6 +29,7 @@ from bike_assets.model.errors import LakeBroken, ServiceNotReady
 from bike_assets.stream import events, live
 from bike_assets.stream.offsets import topic_partitions
 from bike_assets.stream.progress import EVENTS, LIVE
+from bike_assets.stream.sales import SalesKeeper, ensure_sales, refresh
 
 log = structlog.get_logger()
 
@@ -92,6 +93,7 @@ def _drain(plan: StreamPlan, spark: SparkSession) -> None:
             query.awaitTermination()
         except StreamingQueryException as err:
             raise LakeBroken(f"The query {name} failed: {_reason(err)}") from None
+    refresh(ensure_sales(plan.lake))
 
 
 def run_stream(plan: StreamPlan, heartbeat: Heartbeat, stop: threading.Event) -> None:
@@ -104,9 +106,10 @@ def run_stream(plan: StreamPlan, heartbeat: Heartbeat, stop: threading.Event) ->
     progress = ProgressListener()
     rows: Counter[str] = Counter()
     spark.streams.addListener(progress)
-    keepers = [
+    keepers: list[QueryKeeper | SalesKeeper] = [
         QueryKeeper(name, build, spark, plan.trigger_s) for name, build in _queries(plan, rows).items()
     ]
+    keepers.append(SalesKeeper(plan.lake, rows))
     try:
         while not stop.is_set():
             for keeper in keepers:

@@ -21,7 +21,7 @@ from bike_assets.model.tables import (
     EVENTS_VEHICLE_TOTALS,
     LIVE_TABLES,
 )
-from bike_assets.model.warehouse import DIM_SYSTEM, FACT_STATION_HOUR, WAREHOUSE_TABLES
+from bike_assets.model.warehouse import DIM_CUSTOMER, DIM_SYSTEM, FACT_STATION_HOUR, WAREHOUSE_TABLES
 from bike_assets_tests.defs.conftest import Home, failure
 from bike_assets_tests.exports.test_files import DAY, a_city
 from bike_assets_tests.lake.rows import write_messages
@@ -120,7 +120,7 @@ def test_close_day_drains_first_then_builds_the_day(home: Home) -> None:
     resources = {"lake": BuiltLake(path=str(home.lake)), "spark": NoSpark()}
     result = launched(home, "close_day", resources=resources, partition_key="2024-03-30")
     assert result.success, failure(result)
-    days = {table.name: "2024-03-30" if table.partitioned_by else None for table in WAREHOUSE_TABLES}
+    days = {table.name: "2024-03-30" if table.partitioned_by else None for table in (*WAREHOUSE_TABLES, DIM_CUSTOMER)}
     events = {table.name: "2024-03-30" for table in EVENTS_TABLES}
     found = built(result)
     assert dict(found) == events | days

@@ -55,7 +55,7 @@ def test_what_was_acknowledged_is_there_after_the_broker_was_away(a_home: Home) 
     assert (again["written"], again["skipped"]) == (1, 1)
 
 
-@pytest.mark.parametrize("port", ["KAFKA_PORT", "PAGE_PORT", "DAGSTER_PORT", "SIMULATOR_PORT"])
+@pytest.mark.parametrize("port", ["KAFKA_PORT", "PAGE_PORT", "DAGSTER_PORT", "SIMULATOR_PORT", "ORDERS_PORT"])
 def test_a_busy_port_is_named_with_the_setting_that_moves_it(a_home: Home, port: str) -> None:
     with socket.create_server(("127.0.0.1", a_home.ports[port])):
         said = sentence(a_home.bike("up", "--demo"))

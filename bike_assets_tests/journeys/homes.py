@@ -17,7 +17,8 @@ import psutil
 from bike_assets.local.ports import free_ports
 from bike_assets_tests.conftest import HOME
 
-PORTS = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "PAGE_PORT", "DAGSTER_PORT", "SIMULATOR_PORT", "SPARK_PORT")
+PORTS = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "PAGE_PORT", "DAGSTER_PORT", "SIMULATOR_PORT", "SPARK_PORT",
+         "ORDERS_PORT")
 BIN = Path(sys.executable).parent
 """The programs of this environment."""
 BIKE = (sys.executable, "-m", "bike_assets")

@@ -25,7 +25,8 @@ from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.model.builders import NOON, poll, station_status, vehicle_status, vehicle_totals
 
 TYPES = {"string": "VARCHAR", "timestamp": "TIMESTAMP WITH TIME ZONE", "date": "DATE", "int": "INTEGER",
-         "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}  # fmt: skip
+         "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN",
+         "decimal(12,2)": "DECIMAL(12,2)", "decimal(28,2)": "DECIMAL(28,2)"}  # fmt: skip
 
 
 def types_of(lake: Path, table: Table) -> list[tuple[str, str]]:

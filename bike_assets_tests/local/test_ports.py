@@ -10,7 +10,8 @@ from bike_assets.local.ports import busy_ports, free_ports, refuse_busy_ports
 from bike_assets.model.errors import AlreadyRunning
 from bike_assets.settings import Settings, load_settings
 
-NAMES = ("page_port", "dagster_port", "simulator_port", "kafka_port", "kafka_controller_port")
+NAMES = ("page_port", "dagster_port", "simulator_port", "kafka_port", "kafka_controller_port",
+         "orders_port")
 
 
 @pytest.fixture

@@ -44,12 +44,22 @@ def test_one_whose_heartbeat_is_old_is_not(settings: Settings) -> None:
 
 
 def test_what_does_not_beat_is_told_with_those_that_do(settings: Settings) -> None:
-    with pytest.raises(ServiceNotReady, match=r"^broker has no heartbeat: poller, stream, page have\.$"):
+    beating = "poller, stream, page, orders, sales-sink"
+    with pytest.raises(ServiceNotReady, match=rf"^broker has no heartbeat: {beating} have\.$"):
         refuse_silent(settings, ["broker"])
 
 
 def says(settings: Settings, service: str) -> str:
     return next(str(each["says"]) for each in status(settings)["services"] if each["name"] == service)
+
+
+def test_orders_and_the_sink_say_what_waits_and_why(settings: Settings) -> None:
+    orders = {"rows": {"topics/orders": 7}, "waiting": 3, "trouble": "Kafka did not confirm."}
+    heartbeat(settings.run, "orders")(orders)
+    assert says(settings, "orders") == "7 orders stored, 3 wait; Kafka did not confirm."
+    sink = {"caught_up_at": (datetime.now(UTC) - timedelta(seconds=90)).isoformat(), "trouble": "it is full"}
+    heartbeat(settings.run, "sales-sink")(sink)
+    assert says(settings, "sales-sink") == "the database's sales are as the lake's were 90 s ago; it is full"
 
 
 def test_feeds_that_fail_are_named_with_the_reason_and_the_others_are_counted(settings: Settings) -> None:

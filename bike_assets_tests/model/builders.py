@@ -1,6 +1,7 @@
 """Healthy messages of every topic: a test names only what matters to it."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
@@ -8,6 +9,7 @@ from msgspec import Struct
 from bike_assets.model.messages import (
     EventKind,
     FeedField,
+    Order,
     Outcome,
     Poll,
     Rejection,
@@ -117,6 +119,9 @@ def one_of_each() -> list[tuple[str, Struct]]:
         ("polls", poll()),
         ("rejections", rejection()),
         ("feed_fields", feed_field()),
+        ("orders", Order(
+            order_id="A-1", version=1, customer_id="c1", source="shop", quantity=2, total=Decimal("12.50"),
+            created_at=NOON)),
         ("station_state", StationState(
             system_id="oslo", station_id="1", changed_at=NOON, **reading()._asdict(), state=State.AVAILABLE,
             state_since=NOON, reported_at=None, absent_since=None, last_seen_at=None)),

@@ -13,6 +13,7 @@ from bike_assets.model.errors import (
     FeedMalformed,
     NotSent,
     RegistryDown,
+    SinkUnavailable,
     SparkLost,
 )
 
@@ -34,5 +35,6 @@ def test_an_error_of_a_feed_says_whose() -> None:
 
 def test_only_what_may_pass_by_itself_is_tried_again() -> None:
     assert [each for each in OURS if getattr(each, "retryable", False)] == [
-        BrokerUnavailable, DatabaseDown, DatabaseFull, DatabaseReadOnly, NotSent, RegistryDown, SparkLost,
+        BrokerUnavailable, DatabaseDown, DatabaseFull, DatabaseReadOnly, NotSent, RegistryDown, SinkUnavailable,
+        SparkLost,
     ]  # fmt: skip

@@ -3,16 +3,20 @@
 import json
 from collections import Counter
 from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from pyspark.sql import SparkSession
 
 from bike_assets.lake.duck import connect
 from bike_assets.lake.tables import OpenTables, ensure_table
+from bike_assets.model.messages import Order
 from bike_assets.model.tables import EVENTS_TABLES
-from bike_assets.model.topics import POLLS, REJECTIONS, STATION_STATUS, TOPICS
+from bike_assets.model.topics import ORDERS, POLLS, REJECTIONS, STATION_STATUS, TOPICS
 from bike_assets.stream import events
 from bike_assets.stream.events import checkpoint_path, starting_offsets, write_batch
 from bike_assets.stream.floors import raise_floors
@@ -179,3 +183,16 @@ def test_a_checkpoint_without_an_offset_is_none(
     with suppress(Exception):  # no offsets are given, so Spark's source refuses: only who was asked counts
         events.events_query(spark, lake, "127.0.0.1:1", {}, Counter())
     assert len(asked) == 1
+
+
+@pytest.mark.usefixtures("writer")
+def test_an_orders_amount_is_exact_in_its_table_and_its_day_is_the_one_it_was_made_in(
+    spark: SparkSession, lake: Path
+) -> None:
+    order = Order(
+        order_id="A-1", version=2, customer_id="c1", source="shop", quantity=3, total=Decimal("9999999999.99"),
+        created_at=datetime(2026, 5, 3, 23, 59, 59, 999000, tzinfo=UTC),
+    )  # fmt: skip
+    write_batch(batch(spark, Message(ORDERS, msgspec.json.encode(order), 1, 7, b"A-1")), 0, OpenTables(lake), Counter())
+    found = ask(lake, "SELECT order_id, version, total, created_at, utc_date, kafka_offset FROM events.orders")
+    assert found == [("A-1", 2, order.total, order.created_at, date(2026, 5, 3), 7)]

@@ -1,7 +1,8 @@
 """The tables of the warehouse: dimensions whole, facts by day."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -21,6 +22,7 @@ from bike_assets.model.tables import (
     EVENTS_VEHICLE_TOTALS,
 )
 from bike_assets.model.warehouse import (
+    DIM_CUSTOMER,
     DIM_DATE,
     DIM_STATION,
     DIM_SYSTEM,
@@ -94,6 +96,26 @@ def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=told)
 
     return build_table
+
+
+@dg.multi_asset(
+    name="dim_customer",
+    specs=[table_spec(DIM_CUSTOMER, GROUP, []).replace_attributes(kinds={"python", "deltalake"}, skippable=False)],
+    pool=WAREHOUSE,
+)
+def dim_customer(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[None]:
+    """Bring the customers to what the settings' CSV says now; without one they stay as they are."""
+    from bike_assets.lake.tables import ensure_table, row_count
+    from bike_assets.warehouse.dim_customer import build_customers
+
+    if lake.customers is None:
+        context.log.info("BIKE_CUSTOMERS names no list: all orders count under unknown states.")
+        ensure_table(lake.directory, DIM_CUSTOMER)
+        rows = row_count(lake.directory, DIM_CUSTOMER)
+    else:
+        rows = build_customers(lake.directory, Path(lake.customers), datetime.now(UTC))
+    with lake.duckdb(DIM_CUSTOMER) as con:
+        return dg.MaterializeResult(metadata={"dagster/row_count": rows, **shown(con, lake, DIM_CUSTOMER, None)})
 
 
 warehouse_tables = [

@@ -11,6 +11,7 @@ from bike_assets.defs.partitions import days_of
 from bike_assets.defs.resources import Lake, Sources
 from bike_assets.model.schema import Table
 from bike_assets.model.warehouse import (
+    DIM_CUSTOMER,
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
@@ -148,7 +149,9 @@ _OWN: dict[str, list[Promise]] = {
     ],
 }  # fmt: skip
 
-warehouse_checks = [_checks(table, *_of_any(table), *_OWN.get(table.name, [])) for table in WAREHOUSE_TABLES]
+_CHECKED = (*WAREHOUSE_TABLES, DIM_CUSTOMER)
+
+warehouse_checks = [_checks(table, *_of_any(table), *_OWN.get(table.name, [])) for table in _CHECKED]
 
 
 @dg.asset_check(asset=list(SYSTEM_SERVICE_DAY.path))

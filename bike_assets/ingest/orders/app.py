@@ -1,0 +1,142 @@
+"""The service that takes orders: `POST /orders`, answered with 2xx only once Kafka has committed them."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi_offline import FastAPIOffline
+from starlette.requests import ClientDisconnect
+
+from bike_assets.ingest.orders.judging import Asked, Stored
+from bike_assets.ingest.orders.limits import Rate, Unacceptable, read_body
+from bike_assets.ingest.orders.reading import OrdersRefused, Problem, read_orders
+from bike_assets.ingest.orders.told import ABOUT, OPENAPI, RESPONSES
+from bike_assets.ingest.orders.writer import Busy, OrderWriter
+from bike_assets.model.errors import AlreadyRunning, BrokerUnavailable
+
+HEARTBEAT_S = 1.0
+PATIENCE_S = 10.0
+"""How long an order waits for Kafka before its sender is told to try again."""
+
+CONNECTIONS = 1_000
+KEEP_ALIVE_S = 30
+GOODBYE_S = 12
+
+_LATE = "Kafka did not confirm in time. Send it again: nothing is stored twice."
+
+Heartbeat = Callable[[Mapping[str, Any]], None]
+
+
+def create_orders(
+    writer: OrderWriter, orders_per_second: int, heartbeat: Heartbeat = lambda _: None,
+    on_end: Callable[[], None] = lambda: None,
+) -> FastAPI:
+    """The application. Its documentation at /docs needs no other host."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        writer.start()
+        beating = asyncio.create_task(_beat(writer, heartbeat, on_end))
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.to_thread(writer.stop)
+
+    app = FastAPIOffline(title="bike_assets, orders", description=ABOUT, version="1", lifespan=lifespan)
+    rate = Rate(orders_per_second)
+
+    @app.post("/orders", openapi_extra=OPENAPI, responses=RESPONSES, status_code=201, response_class=Response)
+    async def take_orders(request: Request) -> Response:
+        """Store an order, or a list of orders whole or not at all. The same again is answered 200 and stored once."""
+        try:
+            body = await read_body(request)
+            is_list = body.lstrip()[:1] == b"["
+            asked = Asked.of(read_orders(body, datetime.now(UTC)), is_list=is_list)
+            rate.take(request.client.host if request.client else "", len(asked.orders))
+            answer = asyncio.wrap_future(writer.put(asked, PATIENCE_S))
+            stored = await asyncio.wait_for(asyncio.shield(answer), PATIENCE_S)
+        except OrdersRefused as err:
+            return _refused(err.status, err.problems)
+        except Unacceptable as err:
+            return _refused(err.status, [Problem("", err.says)], err.retry_after_s)
+        except TimeoutError:
+            return _refused(503, [Problem("", _LATE)], 1)
+        except Busy:
+            return _refused(503, [Problem("", "Too many orders wait. Send it again.")], 1)
+        except BrokerUnavailable as err:
+            return _refused(503, [Problem("", str(err))], 1)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        return _json(201 if stored.stored else 200, stored)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def health() -> Response:
+        is_well = writer.is_alive and writer.trouble is None
+        return _json(200 if is_well else 503, {"is_alive": writer.is_alive, "trouble": writer.trouble})
+
+    return app
+
+
+def run_orders(
+    host: str, port: int, bootstrap_servers: str, partitions: int, book: Path, orders_per_second: int,
+    heartbeat: Heartbeat,
+) -> None:  # fmt: skip
+    """Serve until SIGINT or SIGTERM. Raises AlreadyRunning where the port is taken, Fenced where another took over."""
+    listener = _listen(host, port)
+    writer = OrderWriter(bootstrap_servers, book, partitions)
+    app = create_orders(writer, orders_per_second, heartbeat, lambda: setattr(server, "should_exit", True))
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, ws="none", limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=GOODBYE_S, backlog=2048,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    if writer.failed is not None:
+        raise writer.failed
+
+
+async def _beat(writer: OrderWriter, heartbeat: Heartbeat, on_end: Callable[[], None]) -> None:
+    while writer.is_alive:
+        heartbeat({"rows": {"topics/orders": writer.written}, "waiting": writer.waiting, "trouble": writer.trouble})
+        await asyncio.sleep(HEARTBEAT_S)
+    on_end()
+
+
+def _refused(status: int, problems: list[Problem], retry_after_s: int | None = None) -> Response:
+    first = problems[0]
+    said = {
+        "error": f"{first.field}: {first.says}" if first.field else first.says,
+        "problems": [each._asdict() for each in problems],
+    }
+    response = _json(status, said)
+    if retry_after_s is not None:
+        response.headers["retry-after"] = str(retry_after_s)
+    if status in {408, 413, 415}:
+        response.headers["connection"] = "close"  # the rest of the body is not wanted
+    return response
+
+
+def _json(status: int, answer: Stored | dict[str, Any]) -> Response:
+    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as err:
+        listener.close()
+        raise AlreadyRunning(
+            f"The orders cannot be taken on {host}:{port} ({err.strerror}): stop what listens there, or set "
+            "BIKE_ORDERS_PORT."
+        ) from None
+    return listener

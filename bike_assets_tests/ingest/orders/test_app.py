@@ -1,0 +1,116 @@
+"""The service as a process, over HTTP: what is answered 2xx is in the topic, once."""
+
+import json
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from confluent_kafka import Producer
+
+from bike_assets.ingest.writer import KAFKA_LOG
+from bike_assets.model.topics import ORDERS
+from bike_assets_tests.ingest.orders.builders import body, sent
+from bike_assets_tests.ingest.orders.serving import Service, in_topic, service
+from bike_assets_tests.waiting import wait_until
+
+PARTITIONS = 4
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[str]:
+    """librdkafka's own broker for tests, in this process: it commits transactions, and starts at once."""
+    mock = Producer({"bootstrap.servers": "none:1", "test.mock.num.brokers": 1, "logger": KAFKA_LOG})
+    mock.list_topics(ORDERS.name, timeout=10)  # which makes it
+    yield ",".join(f"{each.host}:{each.port}" for each in mock.list_topics(timeout=10).brokers.values())
+    mock.flush(1)
+
+
+@pytest.fixture(scope="module")
+def running(servers: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with service(servers, PARTITIONS, tmp_path_factory.mktemp("orders") / "book", rate=2_000) as found:
+        yield found
+
+
+def test_orders_are_stored_once_and_another_content_is_refused(
+    running: Service, servers: str, tmp_path: Path
+) -> None:
+    first, again = running.post(body(sent(order_id="once"))), running.post(body(sent(order_id="once")))
+    assert (first.status_code, first.json()) == (201, {"stored": 1, "repeated": 0})
+    assert (again.status_code, again.json()) == (200, {"stored": 0, "repeated": 1})
+    other = running.post(body(sent(order_id="fresh"), sent(order_id="once", total="99.99")))
+    assert other.status_code == 409
+    assert other.json()["problems"][0]["field"] == "[1].total"
+    assert running.post(body(sent(order_id="once", version=2, total="99.99"))).status_code == 201
+    stored = in_topic(servers, PARTITIONS, tmp_path / "book")
+    assert {key: count for key, count in stored.items() if key.startswith(("once", "fresh"))} == {
+        "once/1": 1, "once/2": 1,
+    }  # fmt: skip
+
+
+def test_of_two_contents_that_come_at_once_one_is_stored(running: Service) -> None:
+    raws = [body(sent(order_id="race", quantity=number)) for number in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        statuses = Counter(answer.status_code for answer in pool.map(running.post, raws))
+    assert statuses == {201: 1, 409: 19}
+
+
+def test_what_is_wrong_is_answered_by_field(running: Service) -> None:
+    answer = running.post(body(sent(), sent(quantity=-1, colour="red")))
+    assert answer.status_code == 422
+    assert {each["field"] for each in answer.json()["problems"]} == {"[1].quantity", "[1].colour"}
+    assert running.post(body(sent()), "text/plain").status_code == 415
+
+
+def test_a_body_of_200_mb_is_refused_without_being_read(running: Service) -> None:
+    with socket.create_connection(("127.0.0.1", running.port)) as peer:
+        peer.sendall(b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                     b"Content-Length: 200000000\r\n\r\n[")  # fmt: skip
+        assert peer.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_one_that_does_not_say_how_long_it_is_is_cut_off(running: Service) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(200):
+            yield b" " * 1_000_000
+
+    url = f"http://127.0.0.1:{running.port}/orders"
+    try:
+        answer = requests.post(url, endless(), headers={"content-type": "application/json"}, timeout=30)
+    except requests.ConnectionError:
+        pass  # the answer came, and the connection was closed, while this one was still sending
+    else:
+        assert answer.status_code == 413
+    assert running.is_ready()
+
+
+def test_a_half_sent_body_stores_nothing_and_harms_nobody(running: Service) -> None:
+    whole = body(sent(order_id="half"))
+    with socket.create_connection(("127.0.0.1", running.port)) as peer:
+        peer.sendall(b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                     b"Content-Length: %d\r\n\r\n%s" % (len(whole), whole[:-1]))  # fmt: skip
+    assert running.post(whole).json() == {"stored": 1, "repeated": 0}
+
+
+def test_a_client_over_its_rate_is_told_when_to_come_back(running: Service) -> None:
+    many = [sent(order_id=f"rate-{number}") for number in range(1_000)]
+    answers = [running.post(body(*many)) for _ in range(8)]
+    late = [answer for answer in answers if answer.status_code == 429]
+    assert late
+    assert int(late[0].headers["retry-after"]) >= 1
+
+
+def test_its_documentation_has_examples_and_needs_no_other_host(running: Service) -> None:
+    page = requests.get(f"http://127.0.0.1:{running.port}/docs", timeout=5).text
+    assert "https://" not in page
+    told = requests.get(f"http://127.0.0.1:{running.port}/openapi.json", timeout=5).json()["paths"]["/orders"]["post"]
+    examples = told["requestBody"]["content"]["application/json"]["examples"]
+    wait_until(lambda: running.post(b"{").status_code == 400)
+    for name, each in examples.items():
+        raw = json.dumps(each["value"]).replace("A-100", f"docs-{name}-").encode()
+        wait_until(lambda raw=raw: running.post(raw).status_code != 429)  # type: ignore[misc]
+        assert running.post(raw).status_code == 200
+    assert {"200", "201", "400", "409", "413", "422", "429", "503"} <= set(told["responses"])

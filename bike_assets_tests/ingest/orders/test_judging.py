@@ -1,0 +1,63 @@
+"""The same again is one, another content is refused; and the book that remembers it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bike_assets.ingest.orders.book import Book, Key
+from bike_assets.ingest.orders.judging import Asked, Stored, judge
+from bike_assets.ingest.orders.reading import OrdersRefused, read_orders
+from bike_assets_tests.ingest.orders.builders import body, sent
+
+NOW = datetime(2026, 11, 20, 13, tzinfo=UTC)
+
+
+def asked(*orders: dict[str, Any]) -> Asked:
+    return Asked.of(read_orders(body(*orders), NOW), is_list=len(orders) > 1)
+
+
+def test_the_same_again_is_stored_once_within_a_request_and_across() -> None:
+    answers, new = judge([asked(sent(), sent()), asked(sent())], {})
+    assert answers == [Stored(1, 1), Stored(0, 1)]
+    again, nothing = judge([asked(sent(), sent(version=2))], new)
+    assert (again, set(nothing)) == ([Stored(1, 1)], {Key("A-1", 2)})
+
+
+@pytest.mark.parametrize(("field", "value"), [("customer_id", "c2"), ("source", "app"), ("quantity", 3),
+                                              ("total", "12.51"), ("created_at", "2026-11-20T12:00:01Z")])  # fmt: skip
+def test_another_content_is_refused_by_the_field_that_differs_and_its_request_stores_nothing(
+    field: str, value: Any
+) -> None:
+    other = sent(**{field: value})
+    answers, new = judge([asked(sent()), asked(sent(order_id="B"), other), asked(sent(order_id="B", quantity=9))], {})
+    assert isinstance(answers[1], OrdersRefused)
+    assert (answers[1].status, answers[1].problems[0].field) == (409, f"[1].{field}")
+    # B of the refused request was never taken: another B is no conflict.
+    assert (answers[0], answers[2], set(new)) == (Stored(1, 0), Stored(1, 0), {Key("A-1", 1), Key("B", 1)})
+    with pytest.raises(OrdersRefused, match=rf"\[1\].{field}"):
+        asked(sent(), other)
+
+
+def test_the_book_keeps_the_first_of_a_version_and_how_far_it_is_copied(tmp_path: Path) -> None:
+    book = Book(tmp_path / "book")
+    book.of_cluster("k", {0: 0})
+    book.note({Key("A", 1): b"first"}, {0: 5})
+    book.note({Key("A", 1): b"second", Key("A", 2): b"2"}, {0: 7, 1: 3})
+    book.close()
+    again = Book(tmp_path / "book")
+    again.of_cluster("k", {0: 7, 1: 3})
+    assert again.known([Key("A", 1), Key("A", 2), Key("B", 1)]) == {Key("A", 1): b"first", Key("A", 2): b"2"}
+    assert again.copied() == {0: 7, 1: 3}
+
+
+@pytest.mark.parametrize(("cluster", "end"), [("another", 9), ("k", 4)])
+def test_a_book_of_another_kafka_or_of_one_that_lost_messages_begins_anew(
+    tmp_path: Path, cluster: str, end: int
+) -> None:
+    book = Book(tmp_path / "book")
+    book.of_cluster("k", {0: 0})
+    book.note({Key("A", 1): b"1"}, {0: 5})
+    book.of_cluster(cluster, {0: end})
+    assert (book.known([Key("A", 1)]), book.copied()) == ({}, {})
