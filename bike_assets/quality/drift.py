@@ -28,6 +28,9 @@ from bike_assets.quality.found import Found, literal, look, of_dates
 _DAYS_BEFORE = 2 * REFERENCE
 """A drift of these days began a week before them at the earliest, and is compared with the week before that."""
 
+_IS_OF_A_LIST = "path LIKE '%[]'"
+"""Of the elements of a list there may be none."""
+
 _WEEK = f"INTERVAL {REFERENCE.days} DAYS"
 
 
@@ -76,7 +79,7 @@ def _numbers() -> str:
 
     Most fields are alike in all bodies: only what remains, `unlike`, is looked at body by body.
     """
-    places, is_of_a_list = _list((*LATITUDES, *LONGITUDES)), "path LIKE '%[]'"
+    places = _list((*LATITUDES, *LONGITUDES))
     return f"""
         paths AS (
             SELECT system_id, feed, path, within, name, count(*) AS bodies,
@@ -87,7 +90,7 @@ def _numbers() -> str:
         unlike AS (
             FROM paths
             QUALIFY is_unlike
-                 OR bodies < max(bodies) OVER (PARTITION BY system_id, feed, within) AND NOT {is_of_a_list}),
+                 OR bodies < max(bodies) OVER (PARTITION BY system_id, feed, within) AND NOT {_IS_OF_A_LIST}),
         bodies AS (
             SELECT DISTINCT system_id, feed, within, fetched_at FROM fields
             SEMI JOIN unlike USING (system_id, feed, within)),
@@ -106,7 +109,7 @@ def _numbers() -> str:
         compared AS (
             SELECT *, struct_pack(
                 bodies := count(*) OVER week, last_at := max(fetched_at) OVER week,
-                share := quantile_disc(share, 0.5) OVER week, kind := mode(kind) OVER week,
+                share := quantile_disc(share, 0.5) OVER week, kind := quantile_disc(kind, 0.5) OVER week,
                 median := quantile_disc(median, 0.5) OVER week, far := quantile_disc(far, 0.5) OVER week,
                 other := quantile_disc(other, 0.5) OVER week) AS before
             FROM series
@@ -139,7 +142,8 @@ def _drift() -> str:
     is_less = f"abs(before.median) >= {TIMES} * abs(median) AND before.far >= {TIMES} * far"
     return f"""
         CASE WHEN before.bodies < {BODIES_BEFORE} THEN NULL
-             WHEN share < {GIVEN_NOW} THEN CASE WHEN before.share >= {GIVEN_BEFORE} THEN 'gone' END
+             WHEN share < {GIVEN_NOW} THEN CASE
+                  WHEN before.share >= {GIVEN_BEFORE} AND NOT {_IS_OF_A_LIST} THEN 'gone' END
              WHEN kind <> before.kind THEN CASE WHEN 'mixed' NOT IN (kind, before.kind) THEN 'type' END
              WHEN {is_swapped} THEN 'swapped'
              WHEN median <> 0 AND before.median <> 0 AND NOT {_has_no_unit()} AND ({is_more} OR {is_less}) THEN 'unit'
