@@ -11,7 +11,7 @@ import pytest
 from junitparser import JUnitXml
 
 from bike_assets.definitions import defs
-from bike_assets.model.warehouse import WAREHOUSE_TABLES
+from bike_assets.model.warehouse import DIM_CUSTOMER, WAREHOUSE_TABLES
 from bike_assets_tests.journeys import broken_lake
 from bike_assets_tests.journeys.homes import COMMAND_S, Home, is_one_sentence
 from bike_assets_tests.oracle.made import CITIES, Station, write
@@ -73,7 +73,7 @@ def test_every_check_of_the_streams_tables_and_of_the_warehouses_is_a_case(good:
 
 def test_the_days_of_the_recording_are_built(good: Ended) -> None:
     rows = {each["table"]: each["rows"] for part in good.answer["parts"] for each in part["tables"]}
-    assert set(rows) == {table.name for table in WAREHOUSE_TABLES}
+    assert set(rows) == {table.name for table in (*WAREHOUSE_TABLES, DIM_CUSTOMER)}
     assert rows["warehouse.fact_station_hour"] == 13, "from the hour of the first poll to the end of the day"
 
 

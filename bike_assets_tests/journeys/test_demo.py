@@ -98,7 +98,7 @@ def is_served(home: Home) -> bool:
 
 def is_all_running(home: Home) -> bool:
     states = {service["name"]: service["state"] for service in home.answer("status")["services"]}
-    return len(states) == 7 and set(states.values()) == {"running"}
+    return len(states) == 9 and set(states.values()) == {"running"}
 
 
 @pytest.fixture(scope="module")
