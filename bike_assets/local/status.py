@@ -23,7 +23,10 @@ BEATING = (services.POLLER, services.STREAM, services.PAGE, services.ORDERS, ser
 def status(settings: Settings) -> dict[str, Any]:
     """Each service with its state and what its heartbeat says."""
     states = Supervision(settings.home).states()
-    names = sorted({*(states or {}), *BEATING})
+    # Nobody misses a sink that no setting asks for.
+    has_sink = settings.sales_database is not None or read_heartbeat(settings.run, services.SALES_SINK) is not None
+    wanted = BEATING if has_sink else BEATING[:-1]
+    names = sorted({*(states or {}), *wanted})
     found = [_service(settings, name, (states or {}).get(name)) for name in names]
     summary = (
         f"page {settings.page_url}  Dagster {settings.dagster_ui}"

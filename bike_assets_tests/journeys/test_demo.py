@@ -130,7 +130,8 @@ def test_the_page_shows_stations_and_dagster_shows_materialised_assets(up: Demo,
 
 def test_status_says_that_all_services_run(up: Demo) -> None:
     wait_until(lambda: is_all_running(up.home), 30, "all services run")
-    wait_until(lambda: set(ages(up.home)) == {"poller", "stream"}, SHOWN_S, "poller and stream have beaten")
+    beating = {"poller", "stream", "orders"}
+    wait_until(lambda: set(ages(up.home)) == beating, SHOWN_S, f"{beating} have beaten")
     assert max(ages(up.home).values()) < 10
     assert up.home.answer("status")["is_up"]
 
