@@ -123,6 +123,6 @@ def test_a_broken_table_of_what_was_refused_keeps_nothing_else_from_being_told(s
     write_messages(settings.lake, EVENTS_REJECTIONS, rejection(fetched_at=datetime.now(UTC)))
     next(settings.lake.rglob("*.parquet")).unlink()
     found = status(settings)
-    assert [each["name"] for each in found["services"]] == ["page", "poller", "stream"]
+    assert [each["name"] for each in found["services"]] == ["orders", "page", "poller", "stream"]
     [told] = found["rejections"]
     assert told["reason"].startswith("events.rejections cannot be read")
