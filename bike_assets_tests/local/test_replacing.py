@@ -24,7 +24,7 @@ from bike_assets.model import topics
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
 from bike_assets.model.errors import AlreadyRunning, HalfReplaced, NotARecording, NotReplaced
 from bike_assets.model.tables import EVENTS_TABLES
-from bike_assets.model.topics import TOPICS
+from bike_assets.model.topics import POLLED
 from bike_assets.quality.events import chain_is_unbroken
 from bike_assets.quality.keys import keys_are_unique
 from bike_assets.services import poller_lock, stream_lock
@@ -57,7 +57,7 @@ class World:
         for partition, records in self.kafka.committed.items():
             fresh = records[self._drained.get(partition, 0) :]
             self._drained[partition] = len(records)
-            for topic in TOPICS:
+            for topic in POLLED:
                 if topic.table is not None:
                     instant = next(name for name in reversed(topic.table.grain) if name.endswith("_at"))
                     messages = [msgspec.json.decode(each.value, type=topic.message[0]) for each in fresh
