@@ -89,6 +89,9 @@ def run_to_the_end(
     evaluated = dg.DagsterEventType.ASSET_CHECK_EVALUATION
     judged = {event.step_key for event in result.all_events if event.event_type is evaluated}
     broken = [Broken(str(each.step_key), _reason(each)) for each in _failures(result) if each.step_key not in judged]
+    is_told = broken or any(isinstance(step, Checked) and step.passed is False for step in steps.values())
+    if not result.success and not is_told:
+        broken.append(Broken("the run", "It failed outside its steps; its record in Dagster says why."))
     not_run = [Checked(".".join(key.asset_key.path), key.name) for key in job.asset_layer.asset_graph.asset_check_keys]
     return [*broken, *({step.what: step for step in not_run} | steps).values()]
 

@@ -16,7 +16,8 @@ def rows_are_accounted_for(
 ) -> Found:
     """In every poll rows in = accepted + rejected, and every rejected row stands in `events.rejections`.
 
-    Looks at all polls, or at those of these UTC dates.
+    Looks at all polls, or at those of these UTC dates. A batch's rows come into the tables one by one: those rejected
+    may still be on their way for some minutes.
     """
     polls = f"events.polls WHERE {of_dates(EVENTS_POLLS, first, last)}"
     return look(
@@ -30,7 +31,8 @@ def rows_are_accounted_for(
                    FROM events.rejections
                    WHERE row_index >= 0 AND {of_dates(EVENTS_REJECTIONS, first, last)} GROUP BY ALL) AS kept
              USING (system_id, feed, fetched_at)
-        WHERE rows_in <> rows_accepted + rows_rejected OR rows_rejected <> coalesce(kept.rows, 0)
+        WHERE rows_in <> rows_accepted + rows_rejected
+           OR rows_rejected <> coalesce(kept.rows, 0) AND fetched_at < now() - INTERVAL 5 MINUTES
         ORDER BY fetched_at
         """,
     )

@@ -93,7 +93,9 @@ def _intervals(polls: DataFrame, first: date, last: date) -> DataFrame:
             _within(after - at, MAX_GAP).alias("is_known_after"), hour_of(after).alias("hour_after"),
             _within(at - before, BULK_INTERVAL).cast("int").alias("is_step"),
             (at - F.col("hour") * HOUR_MS).cast("int").alias("at_ms"),
-            (after - F.col("hour") * HOUR_MS).cast("int").alias("after_ms"),
+            # Where the next one lies in the hour is asked of it, and 25 days away is no int any more.
+            F.when(after.isNotNull(), F.least(after - F.col("hour") * HOUR_MS, F.lit(2 * HOUR_MS))).cast("int")
+             .alias("after_ms"),
         )
         .withColumn("steps_to", F.sum("is_step").over(so_far).cast("int"))
         .withColumn("steps_before", F.col("steps_to") - F.col("is_step"))

@@ -98,6 +98,28 @@ def test_later_rows_of_a_day_rebuild_it_and_the_days_that_hang_on_it(instance: d
     assert found[FACT_SYSTEM_DAY.name] == found[FACT_STATION_DAY.name] == set(BUILT)
 
 
+def test_later_rows_that_are_told_while_a_run_builds_the_day_are_built_after_it(instance: dg.DagsterInstance) -> None:
+    hours, day, looks = key(FACT_STATION_HOUR), "2024-03-29", [None]
+
+    def asked_for() -> Set[str | None]:
+        found = dg.evaluate_automation_conditions(
+            defs, instance, dg.AssetSelection.assets(hours), evaluation_time=NOW, cursor=looks[-1])
+        looks.append(found.cursor)  # type: ignore[arg-type]
+        return found.get_requested_partitions(hours)
+
+    asked_for()
+    run = instance.create_run_for_job(defs.resolve_job_def("build_days"), tags={"dagster/partition": day},
+                                      asset_selection=frozenset([hours]))  # fmt: skip
+    instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", run.job_name, message=""), run.run_id)
+    asked_for()
+    closed(instance, EVENTS_POLLS, day)
+    assert day not in asked_for()
+    closed(instance, FACT_STATION_HOUR, day)
+    instance.report_dagster_event(dg.DagsterEvent("PIPELINE_SUCCESS", run.job_name, message=""), run.run_id)
+    assert day in asked_for()
+    assert asked_for() == set()
+
+
 def test_a_dimension_that_is_built_anew_rebuilds_no_day(instance: dg.DagsterInstance) -> None:
     selection = dg.AssetSelection.assets(*map(key, FACTS))
     first = dg.evaluate_automation_conditions(defs, instance, selection, evaluation_time=NOW)

@@ -42,13 +42,18 @@ GROUP = "warehouse"
 DIMENSIONS = (DIM_SYSTEM, DIM_STATION, DIM_DATE)
 LATER_ROWS = (
     # A dimension that is built anew says nothing of the days: all of them would be built again.
-    dg.AutomationCondition.any_deps_updated().ignore(
-        dg.AssetSelection.assets(*(dg.AssetKey(list(table.path)) for table in DIMENSIONS))
-    )
-    & ~dg.AutomationCondition.missing()
+    (
+        dg.AutomationCondition.any_deps_updated().ignore(
+            dg.AssetSelection.assets(*(dg.AssetKey(list(table.path)) for table in DIMENSIONS))
+        )
+        & ~dg.AutomationCondition.missing()
+    ).since(dg.AutomationCondition.newly_requested())
     & ~dg.AutomationCondition.in_progress()
 )
-"""A day that was built is built again once what it hangs on has got later rows; the schedule builds it first."""
+"""A day that was built is built again once what it hangs on has got later rows; the schedule builds it first.
+
+What is told while a run of the day is at work is remembered until that run is over: it may have read before it.
+"""
 
 
 def _of_days(table: Table, mapping: dg.PartitionMapping) -> dg.AssetDep:
