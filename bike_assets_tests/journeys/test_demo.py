@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -229,7 +229,12 @@ def test_a_run_whose_spark_driver_is_killed_is_done_by_the_next_driver(up: Demo)
 
 
 def drivers(home: Home) -> list[psutil.Process]:
-    return [each for each in home.processes() if "org.apache.spark.deploy.SparkSubmit" in each.cmdline()]
+    found = []
+    for each in home.processes():
+        with suppress(psutil.NoSuchProcess):  # one that ends meanwhile is none
+            if "org.apache.spark.deploy.SparkSubmit" in each.cmdline():
+                found.append(each)
+    return found
 
 
 DOUBLED_HOURS = """SELECT system_id, station_id, hour_start FROM warehouse.fact_station_hour

@@ -15,7 +15,7 @@ GBFS_FEEDS = ("gbfs", "gbfs_versions", "system_information", "vehicle_types", "s
 ODD_VALUES = [
     b"null", b"true", b"-1", b"0", b"1", b"2", b"999", b"3.5", b"1e400", b"-1e400", b"1" * 400, b"NaN", b"Infinity",
     b"-Infinity", b"[]", b"{}", b'"NaN\n"', b'"\x07\x00"', b'""', b'"5"', b'"-5"',
-    b'"1e400"', b'"nan"', b'"null"', b'"true"', b'"\\ud83d"', b'"\\u0000"', b'"\xff"',
+    b'"1e400"', b'"nan"', b'"inf"', b'"-Infinity"', b'"null"', b'"true"', b'"\\ud83d"', b'"\\u0000"', b'"\xff"',
     b'"0001-01-01T00:00:00+14:00"', b'"9999-12-31T23:59:59-14:00"', b'"2026-06-01T12:00:00"', b"1780315200000",
     b'"%b"' % (b"a" * 3_000), b"[" * 3_000, b"[" * 600 + b"]" * 600, b'[{"text":5}]', b'[{"text":"x"}]',
 ]  # fmt: skip

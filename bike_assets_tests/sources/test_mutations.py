@@ -6,9 +6,11 @@ by default. `python -m bench mutations` puts 100,000 through each parser, withou
 
 import json
 import os
+import re
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -62,8 +64,14 @@ def asked(feed: str, body: bytes, second: int, system_id: str = TOWN.system_id) 
 
 
 def account_for(memory: SystemMemory, one: Answer) -> None:
-    """Take an answer in as the poller does, and find each of its rows in the poll's record."""
-    poll = take(memory, one, Profile(timezone="UTC")).poll
+    """Take an answer in as the poller does, find each of its rows in the poll's record, and read all back that it
+    commits: what cannot be read again would end every poller of the partition.
+    """
+    poll, records = take(memory, one, Profile(timezone="UTC"))
+    for record in records:
+        kinds = record.topic.message
+        kind = kinds[0] if len(kinds) == 1 or "/" in record.key else kinds[1]
+        assert record.value is None or msgspec.json.decode(record.value, type=kind)
     if poll.outcome is Outcome.INVALID and not poll.rows_in:
         assert poll.error
     assert poll.rows_in == poll.rows_accepted + poll.rows_rejected
@@ -79,6 +87,13 @@ def test_no_mutated_body_breaks_a_parser_or_loses_a_row(version: str, data: st.D
     account_for(memory, asked(feed, body, 0))
     for second in (1, 2):
         account_for(memory, asked(feed, data.draw(mutated(body)), second))
+
+
+@pytest.mark.parametrize("endless", [b'"inf"', b'"Infinity"', b"1e400"])
+def test_a_range_without_end_is_committed_as_nothing_that_cannot_be_read_again(endless: bytes) -> None:
+    body, found = re.subn(rb'(?<="max_range_meters":)[\d.]+', endless, bodies("2.3")["gbfs.vehicle_types"])
+    assert found
+    account_for(SystemMemory(TOWN.system_id), asked("gbfs.vehicle_types", body, 0))
 
 
 def test_what_is_mutated_here_is_read_whole() -> None:

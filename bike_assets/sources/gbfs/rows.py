@@ -28,7 +28,7 @@ Flag = bool | Literal[0, 1]
 """GBFS 1 has numbers."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
-Metres = Annotated[float, Meta(ge=0)]
+Metres = Annotated[float, Meta(ge=0, le=1e9)]  # a bound keeps out infinity, which JSON cannot give back
 
 Time = TypeVar("Time")
 Said = TypeVar("Said")
