@@ -179,8 +179,10 @@ class Cassandras:
         self._ask(statement.replace("DROP COLUMN", "DROP"))  # CQL's word
 
     def _ask(self, query: str) -> list[tuple[Any, ...]]:
-        with Cluster(["127.0.0.1"], port=self.server.port) as cluster:
-            return list(cluster.connect(self.server.keyspace).execute(query))
+        # A machine that is busy is no server that is down.
+        patient = {"connect_timeout": 60, "control_connection_timeout": 60}
+        with Cluster(["127.0.0.1"], port=self.server.port, **patient) as cluster:
+            return list(cluster.connect(self.server.keyspace).execute(query, timeout=60))
 
 
 def _of_cassandra(value: Any) -> Any:

@@ -174,7 +174,7 @@ def test_run_broker_becomes_the_broker_and_sigterm_stops_it_cleanly(
         ensure_topics(f"{HOST}:{ports[0]}", 1)
         assert b"kafka.Kafka" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         process.terminate()
-        assert process.wait(30) == 128 + signal.SIGTERM  # Java's word for a clean end by this signal
+        assert process.wait(120) == 128 + signal.SIGTERM  # Java's word for a clean end by this signal
     finally:
         process.kill()
         process.wait()
