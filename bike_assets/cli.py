@@ -136,10 +136,10 @@ def status(
     table = Table("service", "state", "heartbeat", "says")
     for each in found["services"]:
         age = "" if each["heartbeat_age_s"] is None else f"{each['heartbeat_age_s']:.0f} s ago"
-        table.add_row(each["name"], each["state"], age, escape(each["says"]))
+        table.add_row(each["name"], each["state"], age, escape(safe_text(each["says"])))
     out.print(table)
     for each in found["incidents"]:
-        out.print(f"[red]{each['severity']}[/] since {each['since']}: {escape(each['says'])}")
+        out.print(f"[red]{each['severity']}[/] since {each['since']}: {escape(safe_text(each['says']))}")
     for each in found["rejections"]:
         rows = "Refused rows are not known" if each["rows"] is None else (
             f"Refused in 24 h, {safe_text(each['system_id'])}: {each['rows']}"
@@ -196,7 +196,7 @@ def poll(systems: Annotated[list[str], typer.Argument(help="Their system_ids.")]
         return
     for each in polls:
         said = each["error"] or f"{each['rows_accepted']} rows, {each['events']} events"
-        out.print(f"{each['system_id']} {each['feed']}: {each['outcome']}, {escape(said)}")
+        out.print(f"{each['system_id']} {each['feed']}: {each['outcome']}, {escape(safe_text(said))}")
     if not any(each["outcome"] in GOOD for each in polls):
         raise typer.Exit(1)
 

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, settings_of
+from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, safe_text, settings_of
 
 if TYPE_CHECKING:
     from bike_assets.sources.findings import Checked
@@ -136,13 +136,14 @@ def _print_checked(found: "Sequence[Checked]") -> None:
         reasons = [f"{count} rejected: {reason}" for reason, count in list(each.reasons.items())[:REASONS]]
         lines = [
             "[green]usable[/]" if each.is_usable else "[red]not usable[/]",
-            *(f"[red]{escape(fault)}[/]" for fault in each.faults),
-            *(f"[yellow]{escape(remark)}[/]" for remark in [*each.remarks, *reasons]),
-            escape(", ".join(each.feeds)),
+            *(f"[red]{escape(safe_text(fault))}[/]" for fault in each.faults),
+            *(f"[yellow]{escape(safe_text(remark))}[/]" for remark in [*each.remarks, *reasons]),
+            escape(safe_text(", ".join(each.feeds))),
         ]
         ttl = "" if each.ttl_s is None else f"{each.ttl_s} s"
         counts = str(each.stations), str(each.rejected), _age(each.age_s), ttl
-        table.add_row(escape(each.system_id), escape(each.version or ""), *counts, "\n".join(filter(None, lines)))
+        version = escape(safe_text(each.version or ""))
+        table.add_row(escape(each.system_id), version, *counts, "\n".join(filter(None, lines)))
     out.print(table)
 
 

@@ -11,6 +11,7 @@ import pytest
 import typer.main
 
 from bike_assets.cli import app, main
+from bike_assets.heartbeats import heartbeat
 from bike_assets.lake.tables import ensure_table, table_path
 from bike_assets.local.up import _programs
 from bike_assets.model.errors import AlreadyRunning, BikeAssetsError, Fenced
@@ -197,6 +198,15 @@ def test_what_was_refused_commands_no_terminal(bike: Bike) -> None:
     (group,) = bike.json("rejections", "list", "--since", "2026-06-01")
     assert (group["system_id"], group["rows"], group["first_at"]) == ("oslo", 1, "2026-06-01T12:00:00Z")
     assert bike.json("rejections", "list", "--since", "2026-06-02") == []
+
+
+def test_what_a_feed_says_commands_no_terminal_by_status_either(bike: Bike) -> None:
+    lane = {"polls": {"invalid": 1}, "failing": {"oslo station_status": f"no version {ESCAPE}"}}
+    heartbeat(Path(bike.environment["BIKE_HOME"]) / "run", "poller")({"systems": 1, "lanes": [lane]})
+    said = bike("status").stdout
+    assert "oslo" in said
+    assert "\x1b" not in said
+    assert "\u202e" not in said
 
 
 def test_status_tells_what_was_refused_lately(bike: Bike) -> None:
