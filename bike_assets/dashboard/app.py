@@ -23,7 +23,7 @@ from bike_assets.dashboard.events import Broadcaster
 from bike_assets.dashboard.feed import Feed, Follower
 from bike_assets.dashboard.kafka import KafkaFeed
 from bike_assets.dashboard.live import summaries
-from bike_assets.model.errors import AlreadyRunning
+from bike_assets.listening import listen
 
 STATIC = Path(__file__).parent / "static"
 HEARTBEAT_S = 1.0
@@ -82,7 +82,7 @@ def run_page(host: str, port: int, bootstrap_servers: str, dagster_url: str, hea
 
     Raises AlreadyRunning where the port is taken.
     """
-    listener = _listen(host, port)
+    listener = listen(host, port, "The page cannot listen", "stop what does, or set BIKE_PAGE_PORT.")
     app = create_page(KafkaFeed(bootstrap_servers), dagster_url, heartbeat)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=GOODBYE_S
@@ -146,21 +146,6 @@ async def _beat(follower: Follower, sending: asyncio.Task[None], heartbeat: Hear
         if follower.is_alive and not sending.done():
             heartbeat({"rows": {"serving/page": follower.messages}})
         await asyncio.sleep(HEARTBEAT_S)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as err:
-        listener.close()
-        raise AlreadyRunning(
-            f"The page cannot listen on {host}:{port} ({err.strerror}): "
-            "stop what does, or set BIKE_PAGE_PORT."
-        ) from None
-    return listener
 
 
 class _Headers:

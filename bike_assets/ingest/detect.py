@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import compress
 from operator import is_not
 
-from bike_assets.ingest.memory import Known, SystemMemory, one_of
+from bike_assets.ingest.memory import Known, SystemMemory, VehicleMemory, one_of
 from bike_assets.model.answers import Description, StationPoll, StationRow
 from bike_assets.model.constants import ABSENCE_MEMORY
 from bike_assets.model.messages import EventKind, StationInformation, StationStatus
@@ -27,7 +27,7 @@ class Detected:
     forgotten: list[str] = field(default_factory=list)
 
 
-def opens_an_hour(memory: SystemMemory, at: datetime) -> bool:
+def opens_an_hour(memory: SystemMemory | VehicleMemory, at: datetime) -> bool:
     """Whether `at` is the first good poll of its UTC hour."""
     last = memory.last_good_poll_at
     return last is None or hour_of(last) != hour_of(at)

@@ -12,11 +12,13 @@ from datetime import datetime
 from heapq import nsmallest
 from math import asin, cos, radians, sin, sqrt
 
+from bike_assets.ingest.detect import opens_an_hour
 from bike_assets.ingest.memory import KnownVehicle, VehicleMemory
 from bike_assets.model.answers import VehiclePoll
 from bike_assets.model.constants import (
     ABANDONED_AFTER,
     BATTERY_STEP_PCT,
+    EARTH_RADIUS_M,
     HIGH_BATTERY_PCT,
     LOW_BATTERY_PCT,
     MOVED_M,
@@ -25,9 +27,6 @@ from bike_assets.model.constants import (
 )
 from bike_assets.model.messages import EventKind, VehicleStatus, VehicleTotals
 from bike_assets.model.readings import VehicleReading
-
-EARTH_RADIUS_M = 6_371_008.8
-"""Its mean radius (IUGG)."""
 
 
 @dataclass(slots=True)
@@ -45,11 +44,10 @@ def detect_vehicles(
 ) -> DetectedVehicles:
     """The events of a good poll: changes, keyframes in the first one of a UTC hour, absences. A 304 has no `poll`."""
     found = DetectedVehicles()
-    last = memory.last_good_poll_at
     if poll is not None:
         _changes(system_id, memory, poll.vehicles, at, found)
         _absences(system_id, memory, poll.vehicles, at, found)
-    if last is None or _hour(last) != _hour(at):
+    if opens_an_hour(memory, at):
         changed = set(found.touched)
         found.events.extend(
             _event(system_id, vehicle_id, EventKind.KEYFRAME, known, at)
@@ -189,7 +187,3 @@ def _absence(system_id: str, vehicle_id: str, at: datetime) -> VehicleStatus:
         **dict.fromkeys(VehicleReading._fields),
         stands_since=None,
     )
-
-
-def _hour(at: datetime) -> tuple[int, ...]:
-    return at.timetuple()[:4]

@@ -9,6 +9,7 @@ from bike_assets.alerts.incidents import read_book
 from bike_assets.heartbeats import FRESH_S, Heartbeat, read_heartbeat
 from bike_assets.lake.rejections import counted
 from bike_assets.local.supervision import Supervision
+from bike_assets.local.watchdog import BEATING
 from bike_assets.model.errors import LakeBroken, ServiceNotReady
 from bike_assets.settings import Settings
 
@@ -17,16 +18,14 @@ SHOWN = 5
 
 REJECTIONS_OF = timedelta(hours=24)
 
-BEATING = (services.POLLER, services.STREAM, services.PAGE, services.ORDERS, services.SALES_SINK)
-
 
 def status(settings: Settings) -> dict[str, Any]:
     """Each service with its state and what its heartbeat says."""
     states = Supervision(settings.home).states()
     # Nobody misses a sink that no setting asks for.
     has_sink = settings.sales_database is not None or read_heartbeat(settings.run, services.SALES_SINK) is not None
-    wanted = BEATING if has_sink else BEATING[:-1]
-    names = sorted({*(states or {}), *wanted})
+    unwanted = set() if has_sink else {services.SALES_SINK}
+    names = sorted({*(states or {}), *BEATING} - unwanted)
     found = [_service(settings, name, (states or {}).get(name)) for name in names]
     summary = (
         f"page {settings.page_url}  Dagster {settings.dagster_ui}"

@@ -44,6 +44,9 @@ UNUSUAL_TIMES = 3
 HOLE_SHARE = 0.1
 """A system's day of whose station-hours a larger share is unknown has a hole."""
 
+EARTH_RADIUS_M = 6_371_008.8
+"""The earth's mean radius (IUGG)."""
+
 BATTERY_STEP_PCT = 5
 """A vehicle's battery that rose or fell by so many percent is an event; less is the noise of its gauge."""
 

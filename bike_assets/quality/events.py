@@ -5,7 +5,7 @@ from datetime import date
 import duckdb
 
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_REJECTIONS, EVENTS_STATION_STATUS
-from bike_assets.quality.found import DAY, Found, between, literal, look, of_dates
+from bike_assets.quality.found import DAY, SETTLED, Found, between, literal, look, of_dates
 
 _SAID = "struct_pack(kind, observed_at, bikes_available, docks_available, state)"
 _TELLS_NOTHING = "bikes_before IS NULL AND docks_before IS NULL AND state_before IS NULL"
@@ -32,7 +32,7 @@ def rows_are_accounted_for(
                    WHERE row_index >= 0 AND {of_dates(EVENTS_REJECTIONS, first, last)} GROUP BY ALL) AS kept
              USING (system_id, feed, fetched_at)
         WHERE rows_in <> rows_accepted + rows_rejected
-           OR rows_rejected <> coalesce(kept.rows, 0) AND fetched_at < now() - INTERVAL 5 MINUTES
+           OR rows_rejected <> coalesce(kept.rows, 0) AND fetched_at < {SETTLED}
         ORDER BY fetched_at
         """,
     )

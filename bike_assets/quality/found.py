@@ -11,6 +11,9 @@ from bike_assets.model.schema import Column, Table
 FIRST = 20
 DAY = timedelta(days=1)
 
+SETTLED = "now() - INTERVAL 5 MINUTES"
+"""In SQL. What is newer may be on its way from one table to the next, and is looked at the next time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

@@ -12,10 +12,7 @@ from bike_assets.model.tables import (
     LIVE_VEHICLES_SYSTEM_MINUTE,
 )
 from bike_assets.model.warehouse import FACT_VEHICLE_SYSTEM_DAY
-from bike_assets.quality.found import DAY, Found, literal, look, of_dates
-
-SETTLED = "now() - INTERVAL 5 MINUTES"
-"""What is newer may be on its way from one table to the next, and is looked at the next time."""
+from bike_assets.quality.found import DAY, SETTLED, Found, literal, look, of_dates
 
 _COUNTS = {
     "vehicles": "kind <> 'absent'",

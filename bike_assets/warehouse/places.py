@@ -3,8 +3,7 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
-EARTH_RADIUS_M = 6_371_008.8
-"""Its mean radius (IUGG)."""
+from bike_assets.model.constants import EARTH_RADIUS_M
 
 
 def metres_between(lat: Column, lon: Column, other_lat: Column, other_lon: Column) -> Column:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,8 @@ from bike_assets.ingest.orders.limits import Rate, Unacceptable, read_body
 from bike_assets.ingest.orders.reading import OrdersRefused, Problem, read_orders
 from bike_assets.ingest.orders.told import ABOUT, OPENAPI, RESPONSES
 from bike_assets.ingest.orders.writer import Busy, OrderWriter
-from bike_assets.model.errors import AlreadyRunning, BrokerUnavailable
+from bike_assets.listening import listen
+from bike_assets.model.errors import BrokerUnavailable
 
 HEARTBEAT_S = 1.0
 PATIENCE_S = 10.0
@@ -90,7 +90,8 @@ def run_orders(
     heartbeat: Heartbeat,
 ) -> None:  # fmt: skip
     """Serve until SIGINT or SIGTERM. Raises AlreadyRunning where the port is taken, Fenced where another took over."""
-    listener = _listen(host, port)
+    remedy = "stop what listens there, or set BIKE_ORDERS_PORT."
+    listener = listen(host, port, "The orders cannot be taken", remedy)
     writer = OrderWriter(bootstrap_servers, book, partitions)
     app = create_orders(writer, orders_per_second, heartbeat, lambda: setattr(server, "should_exit", True))
     config = uvicorn.Config(
@@ -126,17 +127,3 @@ def _refused(status: int, problems: list[Problem], retry_after_s: int | None = N
 
 def _json(status: int, answer: Stored | dict[str, Any]) -> Response:
     return Response(msgspec.json.encode(answer), status, media_type="application/json")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as err:
-        listener.close()
-        raise AlreadyRunning(
-            f"The orders cannot be taken on {host}:{port} ({err.strerror}): stop what listens there, or set "
-            "BIKE_ORDERS_PORT."
-        ) from None
-    return listener
