@@ -94,6 +94,19 @@ def take(memory: SystemMemory, answer: Answer, profile: Profile) -> Atom:
     return Atom(poll, records)
 
 
+def refuse(memory: SystemMemory, answer: Answer, reason: str) -> Atom:
+    """The atom of an answer of which nothing can be made: its record, and the body with the reason."""
+    feed = feed_name(answer.feed)
+    verdict = Verdict(Outcome.INVALID, reason, rejected=[RejectedRow(-1, reason, answer.body or b"")])
+    memory.observed_at[feed] = answer.fetched_at
+    poll = _poll_record(memory, feed, answer, verdict, 0)
+    return Atom(poll, [
+        *_rejections(memory.system_id, feed, answer, verdict.rejected),
+        Record(topics.POLLS, memory.system_id, _encode(poll)),
+        Record(topics.STATION_STATE, memory.system_id, _encode(memory.as_state())),
+    ])  # fmt: skip
+
+
 def judge(memory: SystemMemory, feed: str, answer: Answer) -> Verdict:
     """The outcome of an answer, without touching the memory."""
     last = memory.observed_at.get(feed)

@@ -21,8 +21,8 @@ import requests
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from bike_assets.heartbeats import read_heartbeat
+from bike_assets.ingest.recalling import read_memories
 from bike_assets.ingest.sharing import refuse_beside_pollers
-from bike_assets.ingest.writer import read_memories
 from bike_assets.local.broker import ensure_topics
 from bike_assets.model import topics
 from bike_assets.model.errors import AlreadyRunning
