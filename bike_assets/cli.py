@@ -138,6 +138,8 @@ def status(
         age = "" if each["heartbeat_age_s"] is None else f"{each['heartbeat_age_s']:.0f} s ago"
         table.add_row(each["name"], each["state"], age, escape(safe_text(each["says"])))
     out.print(table)
+    if found["half_replaced"]:
+        out.print(f"[red]{escape(safe_text(found['half_replaced']))}[/]", highlight=False, soft_wrap=True)
     for each in found["incidents"]:
         out.print(f"[red]{each['severity']}[/] since {each['since']}: {escape(safe_text(each['says']))}")
     for each in found["rejections"]:

@@ -1,5 +1,6 @@
 """`bike rejections`: what was refused, and bringing it back from the answers that `raw/` keeps."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -7,20 +8,18 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
+from bike_assets import services
 from bike_assets.ingest.raw import kept_files
 from bike_assets.ingest.recordings import read_recording
 from bike_assets.ingest.routing import parts
 from bike_assets.lake import rejections
 from bike_assets.lake.duck import broken_table, connect
-from bike_assets.local.replacing import Answers, replace
+from bike_assets.local.replacing import Choose, Chosen, Key, Rest, replace
 from bike_assets.local.work import replayed_profiles
 from bike_assets.model.answers import ALL_CONTRACTS, JCDECAUX_PREFIX, Answer
 from bike_assets.model.errors import NotReplaced, SomethingMissing, WrongSettings
 from bike_assets.settings import Settings
 from bike_assets.sources.reading import feed_name
-
-Key = tuple[str, datetime]
-"""A poll of a system: its feed and its instant."""
 
 
 def list_rejections(
@@ -52,19 +51,30 @@ def restore(settings: Settings, system_id: str, feed: str | None, since: str, co
     at = instant_of(since)
     if not kept_files(settings.raw, at):
         raise SomethingMissing(f"There is no answer in {settings.raw} since {_said(at)}: the poller keeps them there.")
+    of_feed = ["--feed", feed] if feed else []
+    again = shlex.join(["bike", "rejections", "restore", system_id, "--from", since, *of_feed])
+    choose = chooser(settings, system_id, feed, at)
+    return replace(settings, choose, again, replayed_profiles(settings, None), console)
 
-    def choose(con: duckdb.DuckDBPyConnection) -> Answers:
-        first = rejections.first_rejected(con, system_id, feed, at)
+
+def chooser(settings: Settings, system_id: str, feed: str | None, at: datetime) -> Choose:
+    """Which answers bring back what was refused of a system since then, and what an earlier try took out already."""
+
+    def choose(con: duckdb.DuckDBPyConnection, left: Rest | None) -> Chosen:
+        if left is not None and not left.polls:
+            services.refuse_half_replaced(settings)  # recordings were to come, and tell more than `raw/` may
+        cut = left.cuts.get(system_id) if left else None
+        first = min(filter(None, [rejections.first_rejected(con, system_id, feed, at), cut]), default=None)
         if first is None:
             raise SomethingMissing(
                 f"Nothing of {system_id}{f' and its {feed}' if feed else ''} was rejected since {_said(at)}; "
                 "`bike rejections list` shows what was."
             )
-        polls = _polls_since(con, system_id, first)
+        polls = _polls_since(con, system_id, first) | set(left.polls if left and cut else [])
         refuse_gaps(settings, system_id, first, polls)
-        return lambda: kept_answers(settings, system_id, first, polls)
+        return Chosen(lambda: kept_answers(settings, system_id, first, polls), polls)
 
-    return replace(settings, choose, replayed_profiles(settings, None), console)
+    return choose
 
 
 def kept_answers(settings: Settings, system_id: str, since: datetime, polls: set[Key]) -> Iterator[Answer]:

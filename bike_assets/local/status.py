@@ -33,6 +33,7 @@ def status(settings: Settings) -> dict[str, Any]:
         else "Nothing supervised runs here; `bike up` starts everything."
     )
     return {"home": str(settings.home), "is_up": states is not None, "services": found,
+            "half_replaced": services.half_replaced(settings),
             "incidents": _incidents(settings), "rejections": _rejections(settings),
             "databases": [_database(settings, name) for name in settings.databases], "summary": summary}
 
