@@ -33,7 +33,7 @@ from bike_assets.ingest.profiles import Profile
 from bike_assets.ingest.recordings import read_recording
 from bike_assets.ingest.replay import Replayed
 from bike_assets.ingest.rewind import Covered, Rewinding, covered, differing, put_back, with_what_no_table_tells
-from bike_assets.ingest.sharing import refuse_beside_pollers
+from bike_assets.ingest.sharing import sole_writer
 from bike_assets.ingest.writer import PartitionWriter
 from bike_assets.lake.duck import connect
 from bike_assets.lake.past import past
@@ -101,7 +101,7 @@ Choose = Callable[[duckdb.DuckDBPyConnection, Rest | None], Chosen]
 class Means:
     """What a replacement works with: the partitions' writers, the stream, a replay, the topics' ends.
 
-    `refuse_others` raises where somebody else may write.
+    `refuse_others` raises where somebody else may have written meanwhile.
     """
 
     open_writer: OpenWriter
@@ -134,9 +134,8 @@ def replace(
 
     Raises AlreadyRunning while a poller or a stream is at work, and what `replaced` raises.
     """
-    with services.history_lock(settings), kafka(settings) as partitions:
-        servers = settings.bootstrap_servers
-        refuse_beside_pollers(servers)
+    servers = settings.bootstrap_servers
+    with services.history_lock(settings), kafka(settings) as partitions, sole_writer(servers, partitions) as sole:
 
         def writer(partition: int) -> PartitionWriter:
             return PartitionWriter(servers, partition, profile_of)
@@ -145,7 +144,7 @@ def replace(
             return replay_answers(servers, partitions, profile_of, answers, "replaced", console)
 
         with draining(services.stream_plan(settings, spark_home(settings))) as drain_now:
-            means = Means(writer, partitions, drain_now, replayed, lambda: end_offsets(servers), lambda: None)
+            means = Means(writer, partitions, drain_now, replayed, lambda: end_offsets(servers), sole.check)
             return replaced(settings, choose, again, means)
 
 

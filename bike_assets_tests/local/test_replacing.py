@@ -74,8 +74,12 @@ class World:
 
     def replace(self, given: list[Answer], choose: replacing.Choose | None = None) -> dict[str, Any]:
         """A replacement by these answers, or by those that are chosen."""
-        means = replacing.Means(self.kafka.writer, PARTITIONS, self.drain, self.replay_each, dict, lambda: None)
+        means = replacing.Means(
+            self.kafka.writer, PARTITIONS, self.drain, self.replay_each, dict, self.refuse_others)
         return replacing.replaced(self.settings, choose or chosen(given), "bike replay --replace again.jsonl", means)
+
+    def refuse_others(self) -> None:
+        """Nobody else is here."""
 
     def replay_each(self, given: Iterable[Answer]) -> Replayed:
         """A replay that can be killed between any two answers."""
@@ -444,6 +448,22 @@ def test_what_nobody_knew_then_is_forgotten(world: World, monkeypatch: pytest.Mo
     newest = {(each.topic, each.key): each.value for own in world.kafka.committed.values() for each in own
               if each.topic.is_compacted}
     assert {value for (topic, _), value in newest.items() if topic is topics.STATION_STATE} == {None}
+
+
+def test_whoever_came_between_is_found_before_anything_is_taken_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise AlreadyRunning("Others may have written.")
+
+    world.replay(BROKEN)
+    world.drain()
+    was, state = world.rows(), world.state()
+    monkeypatch.setattr(world, "refuse_others", refuse)
+    with pytest.raises(AlreadyRunning):
+        world.replace(since(MENDED, AT))
+    assert (world.rows(), world.state()) == (was, state)
+    assert_allowed(world.settings)
 
 
 @pytest.mark.parametrize(("lock", "who"), [("poller.lock", "A poller or a replay"),
