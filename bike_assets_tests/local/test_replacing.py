@@ -312,7 +312,7 @@ def test_a_restore_that_was_killed_is_done_again_though_no_table_tells_what_was_
 ) -> None:
     world.replay(BROKEN)
     keep(world.settings, *MENDED)
-    choose = chooser(world.settings, "made_gbfs", None, AT)
+    choose = chooser(world.settings, [world.settings.raw], "made_gbfs", None, AT)
     for each in kills:
         with killed_at(monkeypatch, each), pytest.raises(Killed):
             world.replace([], choose)
@@ -370,7 +370,7 @@ def test_more_may_be_replaced_than_was_broken_off(
 def test_a_restore_and_a_recording_do_not_finish_each_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the one was to bring, the other may lack, and no table would tell."""
     keep(world.settings, *MENDED)
-    choose = chooser(world.settings, "made_gbfs", None, AT)
+    choose = chooser(world.settings, [world.settings.raw], "made_gbfs", None, AT)
     half_done(world, monkeypatch)
     with pytest.raises(HalfReplaced):
         world.replace([], choose)
