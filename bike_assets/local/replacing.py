@@ -12,7 +12,7 @@ docs/decisions/0016 says why it goes in these steps. All are done under the lock
 
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -101,12 +101,14 @@ Choose = Callable[[duckdb.DuckDBPyConnection, Rest | None], Chosen]
 class Means:
     """What a replacement works with: the partitions' writers, the stream, a replay, the topics' ends.
 
+    `compute_minutes` computes the live minutes anew in which these instants of systems lie.
     `refuse_others` raises where somebody else may have written meanwhile.
     """
 
     open_writer: OpenWriter
     partitions: int
-    drain: Callable[[], object]
+    drain: Callable[[], None]
+    compute_minutes: Callable[[Mapping[str, datetime]], None]
     replay: Callable[[Iterable[Answer]], Replayed]
     ends: Callable[[], Floors]
     refuse_others: Callable[[], None]
@@ -143,8 +145,10 @@ def replace(
         def replayed(answers: Iterable[Answer]) -> Replayed:
             return replay_answers(servers, partitions, profile_of, answers, "replaced", console)
 
-        with draining(services.stream_plan(settings, spark_home(settings))) as drain_now:
-            means = Means(writer, partitions, drain_now, replayed, lambda: end_offsets(servers), sole.check)
+        with draining(services.stream_plan(settings, spark_home(settings))) as drain:
+            means = Means(
+                writer, partitions, drain, drain.compute_minutes, replayed, lambda: end_offsets(servers), sole.check
+            )
             return replaced(settings, choose, again, means)
 
 
@@ -176,6 +180,8 @@ def replaced(settings: Settings, choose: Choose, again: str, means: Means) -> di
     finish(settings, means.open_writer, means.partitions)
     replayed = means.replay(chosen.answers())
     means.drain()
+    # All of a cut's minute was taken out, what was polled in it before the cut too; no new row need lie in it.
+    means.compute_minutes(cuts)
     settings.half_replayed.unlink()
     with connect(settings.lake) as con:
         after = _figures(con, cuts)

@@ -195,6 +195,17 @@ def replace_minutes(touched: DataFrame, tables: OpenTables, counted: Counter[str
         counted["/".join(live.table.path)] += sum(row["minutes"] for row in own)
 
 
+def compute_minutes(spark: SparkSession, lake: Path, of: Mapping[str, datetime]) -> None:
+    """Compute the minute in which each system's instant lies, in every table, though no row of it is new.
+
+    For a minute out of which some rows were taken, and the others stay.
+    """
+    minutes = [(live.table.name, system_id, at.replace(second=0, microsecond=0)) for live in LIVES
+               for system_id, at in of.items()]  # fmt: skip
+    touched = spark.createDataFrame(minutes, "live string, system_id string, minute timestamp")
+    replace_minutes(touched, OpenTables(lake), Counter())
+
+
 def _replace_patiently(spark: SparkSession, tables: OpenTables, live: Live, parts: list[Stretch]) -> None:
     for tries in range(TRIES):
         try:
