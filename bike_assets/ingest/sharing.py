@@ -192,7 +192,7 @@ class Sole:
 
 
 @contextmanager
-def sole_writer(bootstrap_servers: str, partitions: int, patience_s: float = SESSION_S + 3) -> Iterator[Sole]:
+def sole_writer(bootstrap_servers: str, partitions: int, patience_s: float = 2 * SESSION_S) -> Iterator[Sole]:
     """Held by who writes and is no poller. Raises AlreadyRunning where pollers are at work on this Kafka."""
     held = Sole(bootstrap_servers)
     try:
