@@ -6,8 +6,16 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
-from bike_assets.ingest.detect import Detected, describe, detect, detect_unmodified, hour_of
+from bike_assets.ingest.detect import (
+    Detected,
+    describe,
+    detect,
+    detect_unmodified,
+    forget_descriptions,
+    hour_of,
+)
 from bike_assets.ingest.memory import SystemMemory, VehicleMemory, station_state, vehicle_state
 from bike_assets.ingest.profiles import Profile, system_information
 from bike_assets.ingest.vehicles import DetectedVehicles, detect_vehicles
@@ -23,12 +31,14 @@ from bike_assets.model.answers import (
     TypesPoll,
     VehiclePoll,
 )
-from bike_assets.model.constants import MAX_GAP
+from bike_assets.model.constants import ABSENT_STATIONS, MAX_GAP
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.model.messages import GOOD, Outcome, Poll, Rejection
 from bike_assets.model.topics import Topic, station_key
 from bike_assets.sources.reading import VEHICLE_FEED, feed_name, read
 from bike_assets.sources.shapes import shape_of
+
+log = structlog.get_logger()
 
 STATUS_FEED = "station_status"
 PAYLOAD_CHARACTERS = 10_000
@@ -76,6 +86,9 @@ def take(memory: SystemMemory, answer: Answer, profile: Profile) -> Atom:
     found, vehicles = Detected(), None
     if verdict.outcome in GOOD:
         found = _follow(memory, feed, answer, verdict)
+        if found.crowded_out:
+            log.warning("more stations are absent than are remembered: ids that change at each poll?",
+                        system_id=memory.system_id, remembered=ABSENT_STATIONS, forgotten_early=found.crowded_out)
         vehicles = _follow_vehicles(memory, feed, answer.fetched_at, verdict)
     if verdict.outcome is not Outcome.OUT_OF_ORDER:
         memory.observed_at[feed] = answer.fetched_at
@@ -195,7 +208,8 @@ def _follow(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict) -
             memory.is_shared_feed = answer.is_shared
             return detect(memory, poll, at)
         case InformationPoll(descriptions=descriptions):
-            return Detected(information=describe(memory, descriptions.items(), at))
+            news = describe(memory, descriptions.items(), at)
+            return Detected(information=news, undescribed=forget_descriptions(memory, descriptions.keys(), at))
         case TypesPoll(electric_types=types):
             if memory.electric_types != frozenset(types):
                 memory.electric_types = frozenset(types)
@@ -277,6 +291,8 @@ def _events(memory: SystemMemory, found: Detected, at: datetime) -> Iterable[Rec
         yield Record(topics.STATION_STATE, prefix + station_id, _encode(state))
     for station_id in found.forgotten:
         yield Record(topics.STATION_STATE, prefix + station_id, None)
+    for station_id in found.undescribed:
+        yield Record(topics.STATION_INFORMATION, prefix + station_id, None)
 
 
 def _vehicle_records(memory: SystemMemory, found: DetectedVehicles, at: datetime) -> Iterable[Record]:

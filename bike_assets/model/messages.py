@@ -229,6 +229,8 @@ class SystemState(Struct, kw_only=True, frozen=True):
     electric_types: Annotated[list[str] | None, Meta(description="electric vehicle types; null: not told")]
     is_shared_feed: Annotated[bool, Meta(description="its good poll came in an answer with all contracts")]
     shaped_at: Annotated[dict[str, datetime], Meta(description="the last body whose fields were told, by feed")] = {}
+    unlisted_since: Annotated[dict[str, datetime], Meta(
+        description="since when a described station is neither listed nor in the status")] = {}
 
 
 class VehicleStatus(Struct, frozen=True, gc=False):

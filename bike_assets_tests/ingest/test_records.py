@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
+from bike_assets.ingest import detect as detecting
 from bike_assets.ingest.memory import SystemMemory
 from bike_assets.ingest.records import _judge_parsed
 from bike_assets.model import topics
@@ -123,3 +125,27 @@ def test_rows_in_are_counted_apart_from_what_became_of_them() -> None:
     """A parser that loses a row is seen: the check of rows in = accepted + rejected can fail."""
     verdict = _judge_parsed(SystemMemory("made_gbfs"), NOON, replace(poll_of({"1": reading()}), rows_in=2))
     assert (verdict.rows_in, verdict.rows_accepted, len(verdict.rejected)) == (2, 1, 0)
+
+
+def test_what_a_station_was_is_taken_out_of_kafka_when_it_is_forgotten() -> None:
+    """Of a feed with a list of its stations, and of one whose status describes them; a restart changes nothing."""
+    for city in (GBFS, JCDECAUX):
+        kafka = StandInKafka()
+        for day in (0, *range(2, 36)):
+            here = TOWN if day == 0 else {"1": TOWN["1"]}
+            lines = [city.poll(after(days=day), here)]
+            if city is GBFS:
+                lines.append(city.information(after(days=day, seconds=1), dict.fromkeys(here, "Square")))
+            replay(kafka, map(decoded, lines))
+        memory = next(each[city.system_id] for each in map(kafka.memories, range(3)) if city.system_id in each)
+        assert (list(memory.descriptions), memory.unlisted_since) == (["1"], {}), city
+        assert [each["station_id"] for each in kafka.rows(topics.STATION_INFORMATION)] == ["1", "2"]
+
+
+def test_a_feed_whose_ids_change_at_each_poll_is_named_in_the_log_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detecting, "ABSENT_STATIONS", 2)
+    memory = SystemMemory(status().system_id)
+    with capture_logs() as logged:
+        for minute in range(120):
+            taken(memory, status(after(minutes=minute), {str(minute): TOWN["1"]}))
+    assert [(each["system_id"], each["forgotten_early"]) for each in logged] == [(memory.system_id, 58)]
