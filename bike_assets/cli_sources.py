@@ -81,7 +81,8 @@ def check(
     sources: SourcesFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask each feed once, commit nothing, and say what it is and what is wrong with it.
+    """Ask each feed once, commit nothing, and say what it is, in which newer version it can be had, and what is wrong
+    with it.
 
     Systems of the sources file, of the catalogue, or by their URL. Usable is what a poll of it would make good, with
     a station in it; exit status 1 where one is not.

@@ -17,7 +17,7 @@ from bike_assets.sources.catalogue import source_of
 from bike_assets.sources.config import GbfsSource, JcdecauxSource, Source, load_sources, wrong_url
 from bike_assets.sources.findings import Checked, Findings
 from bike_assets.sources.jcdecaux.contracts import contract
-from bike_assets.sources.plan import Defaults, FeedPlan, plans_for, plans_from_discovery
+from bike_assets.sources.plan import Defaults, FeedPlan, plan_for_versions, plans_for, plans_from_discovery
 from bike_assets.sources.redaction import redact_url
 
 Ask = Callable[[FeedPlan], Answer]
@@ -83,8 +83,9 @@ def _check_gbfs(source: GbfsSource, defaults: Defaults, ask: Ask) -> Checked:
     [discovery] = plans_for(source, defaults)
     listed = found.take(ask(discovery))
     if isinstance(listed, DiscoveryPoll):
-        for plan in plans_from_discovery(source, listed.urls, defaults):
-            found.take(ask(plan))
+        for plan in (plan_for_versions(source, listed.urls), *plans_from_discovery(source, listed.urls, defaults)):
+            if plan is not None:
+                found.take(ask(plan))
     return found.checked()
 
 

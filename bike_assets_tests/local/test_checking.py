@@ -54,7 +54,9 @@ def test_what_a_city_is_is_told_by_its_feeds(simulator: str) -> None:
     assert town.feeds == [
         "gbfs_versions", "station_information", "station_status", "system_information", "vehicle_types"
     ]  # fmt: skip
-    assert (town.faults, town.remarks) == ([], [])
+    assert town.versions == ["1.0", "1.1", "2.0", "2.1", "2.2", "2.3", "3.0"]
+    newest = f"it can be had in GBFS 3.0 too: {simulator}/gbfs/town/3.0/gbfs.json"
+    assert (town.faults, town.remarks) == ([], [newest])
 
 
 @pytest.mark.parametrize(("case", "fault"), [

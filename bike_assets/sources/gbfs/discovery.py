@@ -61,7 +61,8 @@ def parse_discovery(body: bytes, system_id: str) -> DiscoveryPoll:
 
 
 def parse_versions(body: bytes, system_id: str) -> DiscoveryPoll:
-    """The URL of each version's gbfs.json, by the version: for people to choose from, as nothing is switched by it.
+    """The URL of each version's gbfs.json, by the version: for people to choose from (`bike sources check` tells them),
+    as nothing is switched by it.
 
     An entry without version or url is rejected. Raises FeedMalformed where the envelope is broken.
     """
