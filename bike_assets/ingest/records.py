@@ -162,6 +162,8 @@ def _judge_parsed(memory: SystemMemory, at: datetime, parsed: Parsed) -> Verdict
         error = _staleness(memory, parsed.feed_updated_at, at)
         if error:
             return replace(verdict, outcome=Outcome.STALE, error=error)
+    if isinstance(parsed, TypesPoll) and not parsed.rows and memory.electric_types is not None:
+        return replace(verdict, outcome=Outcome.INVALID, error="no accepted row where vehicle types are known")
     if isinstance(parsed, VehiclePoll):
         # A list without any row says that all are ridden, as in a small system they may be.
         if parsed.rows_in and not parsed.vehicles and memory.vehicles.known:
@@ -210,9 +212,11 @@ def _follow(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict) -
         case InformationPoll(descriptions=descriptions):
             news = describe(memory, descriptions.items(), at)
             return Detected(information=news, undescribed=forget_descriptions(memory, descriptions.keys(), at))
-        case TypesPoll(electric_types=types):
-            if memory.electric_types != frozenset(types):
-                memory.electric_types = frozenset(types)
+        case TypesPoll(electric_types=types, rejected=rejected):
+            # A type whose row is rejected stays what it was.
+            electric = frozenset(types) | (memory.electric_types or frozenset() if rejected else frozenset())
+            if memory.electric_types != electric:
+                memory.electric_types = electric
                 memory.last_poll = None  # equal rows now mean other readings
         case None if feed == STATUS_FEED:
             return detect_unmodified(memory, at)
@@ -228,9 +232,11 @@ def _follow_vehicles(
         case VehiclePoll() as poll:
             _follow_time(own, poll.feed_updated_at, at)
             return detect_vehicles(memory.system_id, own, poll, at)
-        case TypesPoll(ranges_m=ranges_m) if ranges_m != own.ranges_m:
-            own.ranges_m = ranges_m
-            return DetectedVehicles()
+        case TypesPoll(ranges_m=told, rejected=rejected):
+            ranges_m = own.ranges_m | told if rejected else told
+            if ranges_m != own.ranges_m:
+                own.ranges_m = ranges_m
+                return DetectedVehicles()
         case None if feed == VEHICLE_FEED:
             return detect_vehicles(memory.system_id, own, None, at)
     return None

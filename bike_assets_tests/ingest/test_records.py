@@ -121,6 +121,24 @@ def test_types_that_become_known_make_the_same_body_another_reading() -> None:
     assert [(poll.events, poll.ebikes_available) for poll in polls] == [(2, None), (0, None), (2, 3)]
 
 
+def test_types_that_are_broken_or_gone_stay_what_they_were() -> None:
+    """Else all e-bikes of a city would be none, by one bad row of a file that is asked once a day."""
+    def told(minute: int, *types: dict[str, Any]) -> Answer:
+        body = {"last_updated": 1, "ttl": 0, "version": "2.3", "data": {"vehicle_types": types}}
+        return decoded(GBFS.line(after(minutes=minute), "vehicle_types", body=body))
+
+    electric = {"vehicle_type_id": "e", "propulsion_type": "electric", "max_range_meters": 1000}
+    human = {"vehicle_type_id": "h", "propulsion_type": "human"}
+    memory = SystemMemory("made_gbfs")
+    answers = [told(1, electric, human), told(2, {"vehicle_type_id": "e"}, human), told(3), told(4, human)]
+    found = []
+    for each in answers:
+        poll = taken(memory, each).poll
+        found.append((str(poll.outcome), memory.electric_types, memory.vehicles.ranges_m))
+    known = frozenset("e"), {"e": 1000.0}
+    assert found == [("ok", *known), ("ok", *known), ("invalid", *known), ("ok", frozenset(), {})]
+
+
 def test_rows_in_are_counted_apart_from_what_became_of_them() -> None:
     """A parser that loses a row is seen: the check of rows in = accepted + rejected can fail."""
     verdict = _judge_parsed(SystemMemory("made_gbfs"), NOON, replace(poll_of({"1": reading()}), rows_in=2))
