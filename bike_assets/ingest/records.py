@@ -42,8 +42,12 @@ log = structlog.get_logger()
 
 STATUS_FEED = "station_status"
 PAYLOAD_CHARACTERS = 10_000
+PAYLOADS_CHARACTERS = 1_000_000
+"""Of all the rows that one answer rejects; the others are told and counted without their bytes, which `raw/` has."""
 REASON_CHARACTERS = 1_000
 """What is wrong is told in a sentence; one that repeats a feed's own words can be too long for a message of Kafka."""
+SHORT_REASON_CHARACTERS = 200
+"""Of a row that is told without its bytes."""
 
 _SHAPED = frozenset({Outcome.OK, Outcome.INVALID})
 """Of these outcomes are bodies whose fields are told: where all times became milliseconds, no body is good."""
@@ -319,15 +323,18 @@ def _vehicle_records(memory: SystemMemory, found: DetectedVehicles, at: datetime
 def _rejections(
     system_id: str, feed: str, answer: Answer, rejected: Iterable[RejectedRow]
 ) -> Iterable[Record]:
+    left = PAYLOADS_CHARACTERS
     for row in rejected:
-        payload = row.payload.decode("utf-8", "replace")[:PAYLOAD_CHARACTERS]
+        # A character takes 4 bytes at most, and a body can have millions.
+        payload = row.payload[: 4 * PAYLOAD_CHARACTERS].decode("utf-8", "replace")[:PAYLOAD_CHARACTERS]
+        left -= len(payload)
         rejection = Rejection(
             system_id=system_id,
             feed=feed,
             fetched_at=answer.fetched_at,
             row_index=row.row_index,
-            reason=row.reason[:REASON_CHARACTERS],
-            payload=payload,
+            reason=row.reason[: SHORT_REASON_CHARACTERS if left < 0 else REASON_CHARACTERS],
+            payload=None if left < 0 else payload,
         )
         yield Record(topics.REJECTIONS, system_id, _encode(rejection))
 

@@ -161,7 +161,8 @@ class Rejection(Struct, kw_only=True, frozen=True):
     fetched_at: FetchedAt
     row_index: Annotated[int, Meta(ge=-1, description="place in the answer; -1 is the body")]
     reason: Annotated[str, Meta(description="why it was refused, in a sentence")]
-    payload: Annotated[str | None, Meta(description="its bytes as text, the first 10,000 characters")]
+    payload: Annotated[str | None, Meta(description="its bytes as text, the first 10,000 characters; null "
+                       "after a million of them in one answer")]  # fmt: skip
 
 
 class FeedField(Struct, kw_only=True, frozen=True, gc=False):

@@ -9,15 +9,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from bike_assets.ingest import detect as detecting
+from bike_assets.ingest import records as recording
 from bike_assets.ingest.memory import SystemMemory
 from bike_assets.ingest.records import _judge_parsed
 from bike_assets.model import topics
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
+from bike_assets.model.messages import Rejection
 from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOO_MUCH, TOWN, after, decoded, poll_of, status, taken
 from bike_assets_tests.ingest.stand_in import StandInKafka, replay
 from bike_assets_tests.model.builders import NOON, reading
 from bike_assets_tests.oracle.made import NO_JSON, Station
-from bike_assets_tests.sources.builders import answer
+from bike_assets_tests.sources.builders import answer, body_of, stations, status_row
 
 
 def outcomes(*answers: Answer) -> list[str]:
@@ -106,6 +108,31 @@ def test_no_answer_makes_a_record_that_kafka_refuses_nor_more_records_than_memor
     assert len(fields) < 20, "those of the body, however many its rows are"
     assert atom.poll.rows_in == atom.poll.rows_accepted + atom.poll.rows_rejected
     assert (atom.poll.outcome, len(atom.poll.error or "x") <= 1_000) == ("ok" if what == "a row" else "invalid", True)
+
+
+def test_rejected_rows_are_all_told_and_the_bytes_of_as_many_as_there_is_room_for() -> None:
+    """Else one feed that is wrong in each row would fill Kafka with copies of its bodies."""
+    rows = [{"number": number, "why": "é" * 3_000} for number in range(1, 500)]
+    body = body_of([{"number": 0, "why": "é" * 20_000}, *rows])
+    atom = taken(SystemMemory("city"), answer("jcdecaux.v1.stations", body))
+    told = [msgspec.json.decode(each.value or b"", type=Rejection) for each in atom.records
+            if each.topic is topics.REJECTIONS]  # fmt: skip
+    assert [each.row_index for each in told] == list(range(500))
+    assert atom.poll.rows_rejected == 500
+    assert {each.reason for each in told} == {"bad_field: Object missing required field name"}
+    payloads = [each.payload for each in told if each.payload is not None]
+    assert [len(each) for each in payloads[:2]] == [10_000, len(payloads[1])]
+    assert 990_000 < sum(map(len, payloads)) <= 1_000_000
+    assert [each.payload for each in told[len(payloads) :]] == [None] * (500 - len(payloads))
+
+
+def test_the_reason_of_a_row_without_its_bytes_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "PAYLOADS_CHARACTERS", 0)
+    row = status_row(station_id="a" * 1_500)
+    atom = taken(SystemMemory("city"), answer("gbfs.station_status", stations(row, row)))
+    [told] = [msgspec.json.decode(each.value or b"", type=Rejection) for each in atom.records
+              if each.topic is topics.REJECTIONS]  # fmt: skip
+    assert (len(told.reason), told.payload, told.row_index) == (200, None, 1)
 
 
 def test_types_that_become_known_make_the_same_body_another_reading() -> None:
