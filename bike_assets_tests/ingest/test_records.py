@@ -1,5 +1,6 @@
 """Which answers are good, and what an answer writes."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOO_MUCH, TOWN, af
 from bike_assets_tests.ingest.stand_in import StandInKafka, replay
 from bike_assets_tests.model.builders import NOON, reading
 from bike_assets_tests.oracle.made import NO_JSON, Station
-from bike_assets_tests.sources.builders import answer, body_of, stations, status_row
+from bike_assets_tests.sources.builders import answer, stations, status_row
 
 
 def outcomes(*answers: Answer) -> list[str]:
@@ -113,7 +114,7 @@ def test_no_answer_makes_a_record_that_kafka_refuses_nor_more_records_than_memor
 def test_rejected_rows_are_all_told_and_the_bytes_of_as_many_as_there_is_room_for() -> None:
     """Else one feed that is wrong in each row would fill Kafka with copies of its bodies."""
     rows = [{"number": number, "why": "é" * 3_000} for number in range(1, 500)]
-    body = body_of([{"number": 0, "why": "é" * 20_000}, *rows])
+    body = json.dumps([{"number": 0, "why": "é" * 20_000}, *rows], ensure_ascii=False).encode()
     atom = taken(SystemMemory("city"), answer("jcdecaux.v1.stations", body))
     told = [msgspec.json.decode(each.value or b"", type=Rejection) for each in atom.records
             if each.topic is topics.REJECTIONS]  # fmt: skip
