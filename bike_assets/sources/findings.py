@@ -22,11 +22,13 @@ from bike_assets.model.answers import (
 )
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import FeedMalformed
+from bike_assets.model.messages import FeedField
 from bike_assets.model.readings import is_open
 from bike_assets.sources.plan import VERSIONS, ttl_of
 from bike_assets.sources.reading import GBFS_PARSERS, feed_name, read
 from bike_assets.sources.redaction import redact_url
 from bike_assets.sources.rows import UNREADABLE
+from bike_assets.sources.shapes import shape_of
 
 STATUS = "station_status"
 TYPES = "vehicle_types"
@@ -68,11 +70,14 @@ _decode_version = msgspec.json.Decoder(_Versioned).decode
 
 
 class Findings:
-    """Takes the answers of one system's feeds, the status last, and then says what they come to."""
+    """Takes the answers of one system's feeds, the status last, and then says what they come to.
+
+    `fields` are those of all the bodies.
+    """
 
     def __init__(self, system_id: str, url: str, timezone: str | None = None) -> None:
         """`timezone` is what is known of it whatever its feeds say."""
-        self._system_id, self._url = system_id, url
+        self.system_id, self._url = system_id, url
         self._has_zone = timezone is not None
         self._version: str | None = None
         self._versions: dict[str, str] = {}
@@ -84,6 +89,7 @@ class Findings:
         self._age_s: float | None = None
         self._ttl_s: int | None = None
         self._rejected: Counter[str] = Counter()
+        self.fields: list[FeedField] = []
         self._faults: list[str] = []
         self._remarks: list[str] = []
 
@@ -94,6 +100,8 @@ class Findings:
     def take(self, answer: Answer) -> Parsed | None:
         """What the answer was read as; None where it is none."""
         feed = feed_name(answer.feed)
+        if answer.failure is None and answer.body:
+            self.fields += shape_of(answer.body, self.system_id, feed, answer.fetched_at)
         parsed, reason = self._read(answer)
         if parsed is None:
             # Without the list of its feeds nothing is asked, and without the status nothing is known.
@@ -156,7 +164,7 @@ class Findings:
         if has_vehicles_alone:
             remarks.append(f"it lists no {STATUS}: it has vehicles alone")
         return Checked(
-            system_id=self._system_id,
+            system_id=self.system_id,
             url=self._url,
             is_usable=bool(rows or has_vehicles_alone) and not faults,
             version=self._version,
