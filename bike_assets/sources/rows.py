@@ -22,10 +22,13 @@ NO_ID = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 MAX_TEXT = 2_000
 """Characters of a name or an id; a longer one is a broken row, and would not fit into a message of Kafka."""
 
-MAX_ROWS = 100_000
-"""Of one answer: ten times what all contracts of JCDecaux or any one system have. A body with more of them is refused
-whole, for two bytes can be a row, and each that is rejected takes a hundred times as much.
+MAX_ROWS = 300_000
+"""Of one answer: more vehicles than the largest body that is read has (64 MB, some 270 bytes each), and more
+stations than there are. A body with more of them is refused whole, for two bytes can be a row.
 """
+
+MAX_REJECTED = 100_000
+"""Rows of one answer: each takes a hundred times what it can have been. A body with more of them is refused whole."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_S = 7_258_118_400
@@ -109,11 +112,15 @@ def sort_out(
 ) -> tuple[list[Row], list[RejectedRow]]:
     """Good rows in the body's order, and the others with their reason; none is in both or in neither.
 
-    Of two rows with one id the later `time_of` wins, the first of equals.
+    Of two rows with one id the later `time_of` wins, the first of equals. Raises ValidationError where more than
+    MAX_REJECTED are not good.
     """
     good: dict[str, tuple[int, Row]] = {}
     rejected = []
     for index, raw in enumerate(raws):
+        if len(rejected) > MAX_REJECTED:
+            last = rejected[-1].reason
+            raise msgspec.ValidationError(f"more than {MAX_REJECTED:,} of its rows are bad, the last: {last}")
         try:
             row = decode(raw)
         except UNREADABLE as err:
