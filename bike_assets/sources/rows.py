@@ -116,7 +116,7 @@ def sort_out(
     MAX_REJECTED are not good.
     """
     good: dict[str, tuple[int, Row]] = {}
-    rejected = []
+    rejected: list[RejectedRow] = []
     for index, raw in enumerate(raws):
         if len(rejected) > MAX_REJECTED:
             last = rejected[-1].reason
