@@ -118,9 +118,7 @@ def sort_out(
     good: dict[str, tuple[int, Row]] = {}
     rejected: list[RejectedRow] = []
     for index, raw in enumerate(raws):
-        if len(rejected) > MAX_REJECTED:
-            last = rejected[-1].reason
-            raise msgspec.ValidationError(f"more than {MAX_REJECTED:,} of its rows are bad, the last: {last}")
+        _refuse_too_many(rejected)
         try:
             row = decode(raw)
         except UNREADABLE as err:
@@ -134,7 +132,14 @@ def sort_out(
                 loser = first[0]
             reason = f"duplicate: {id_of(row)} stands in this answer twice"
             rejected.append(RejectedRow(loser, reason, bytes(raws[loser])))
+    _refuse_too_many(rejected)
     return [row for _, row in sorted(good.values(), key=_place)], sorted(rejected, key=_index)
+
+
+def _refuse_too_many(rejected: Sequence[RejectedRow]) -> None:
+    if len(rejected) > MAX_REJECTED:
+        last = rejected[-1].reason
+        raise msgspec.ValidationError(f"more than {MAX_REJECTED:,} of its rows are bad, the last: {last}")
 
 
 def good_rows(
