@@ -455,7 +455,8 @@ def run_shop(seed: Annotated[int, typer.Option(help="The same seed, the same ord
 @services_app.command("simulator")
 def run_simulator(seed: Annotated[int, typer.Option(help="The same seed, the same city.")] = 1) -> None:
     """Two cities: one as JCDecaux v1 and v3, and both as GBFS 1.0 to 3.0. `POST /admin/fault?system_id=X&fault=Y` makes
-    one misbehave, and without a fault behave again; an unknown fault is answered with all that there are.
+    one misbehave, with `&file=Z` in one file of GBFS, and without a fault behave again; an unknown fault is answered
+    with all that there are.
     """
     from bike_assets import services
 

@@ -123,7 +123,8 @@ class VehicleMemory:
 class SystemMemory:
     """One system. `last_poll` is the last good poll with a body: what the next is compared with.
 
-    It is the only part that is not in Kafka; without it a body is compared station by station.
+    It is not in Kafka; without it a body is compared station by station. Nor is `crowded_out`, the absent stations that
+    were forgotten early and of which nobody was told yet.
     """
 
     system_id: str
@@ -136,11 +137,13 @@ class SystemMemory:
     stations: dict[str, Known] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
     descriptions: dict[str, Description] = field(default_factory=dict)
+    unlisted_since: dict[str, datetime] = field(default_factory=dict)
     information: SystemInformation | None = None
     last_poll: StationPoll | None = None
     shaped_at: dict[str, datetime] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
     vehicles: VehicleMemory = field(default_factory=VehicleMemory)
+    crowded_out: int = 0
 
     def copied(self) -> "SystemMemory":
         """Another that can move on without this one: what is known of a station is never changed in place."""
@@ -187,6 +190,7 @@ class SystemMemory:
             electric_types=None if self.electric_types is None else sorted(self.electric_types),
             is_shared_feed=self.is_shared_feed,
             shaped_at=dict(self.shaped_at),
+            unlisted_since=self.unlisted_since,
         )
 
 
@@ -231,7 +235,7 @@ def recall(
             memory.remember(state.station_id, _known(state))
         else:
             for name in ("observed_at", "last_good_poll_at", "feed_updated_at", "feed_has_advanced",
-                         "is_shared_feed", "shaped_at"):
+                         "is_shared_feed", "shaped_at", "unlisted_since"):
                 setattr(memory, name, getattr(state, name))
             memory.electric_types = None if state.electric_types is None else frozenset(state.electric_types)
     for info in stations:

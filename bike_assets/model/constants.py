@@ -8,6 +8,15 @@ MAX_GAP = timedelta(minutes=30)
 ABSENCE_MEMORY = timedelta(hours=24)
 """How long a station that is no longer in its feed is still reported as absent."""
 
+ABSENT_STATIONS = 10_000
+"""So many absent stations of a system are remembered, those seen last: several times what a great city has. A feed that
+names its stations anew at each poll has more in a day than memory has room for."""
+
+DESCRIPTION_MEMORY = timedelta(days=30)
+UNLISTED_STATIONS = 1_000
+"""How long a description is remembered of a station that is no longer listed, and of how many a system: who comes back
+within that time, described as before, is not described again."""
+
 BULK_STEP_BIKES = 5
 BULK_INTERVAL = timedelta(minutes=10)
 """A step of so many bikes between two polls at most so far apart is a bulk move: often a van."""

@@ -18,6 +18,7 @@ STATUS_S = MAX_GAP.total_seconds() / 2
 """However long a status says that it holds: a poll may fail before a gap becomes unknown time."""
 
 DISCOVERY = "gbfs.gbfs"
+VERSIONS = "gbfs_versions"
 
 _GBFS_FEEDS: tuple[tuple[str, float | None], ...] = (
     ("system_information", DAY_S),
@@ -82,6 +83,11 @@ def plans_from_discovery(
         for feed, every_s in _GBFS_FEEDS
         if feed in urls.keys() - renamed
     )
+
+
+def plan_for_versions(source: GbfsSource, urls: Mapping[str, str]) -> FeedPlan | None:
+    """Where it says in which versions it can be had, if it does: for a check; no poll needs it."""
+    return FeedPlan(source.system_id, f"gbfs.{VERSIONS}", urls[VERSIONS], DAY_S) if VERSIONS in urls else None
 
 
 def _stations(source: JcdecauxSource, defaults: Defaults) -> FeedPlan:
