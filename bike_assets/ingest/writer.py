@@ -177,7 +177,7 @@ _REMEMBERED = (
 def read_memories(bootstrap_servers: str, partition: int) -> Memories:
     """What the partition's systems were at the last commit, from the compacted topics to their ends."""
     newest: dict[str, dict[str, bytes]] = {topic.name: {} for topic in _REMEMBERED}
-    for message in _read_to_end(bootstrap_servers, [*newest], partition):
+    for message in read_to_end(bootstrap_servers, [*newest], partition):
         values = newest[message.topic() or ""]
         key, value = (message.key() or b"").decode(), message.value()
         if value is None:
@@ -206,7 +206,7 @@ def decode_vehicle_state(key: str, value: bytes) -> VehicleState | VehicleFeedSt
     return msgspec.json.decode(value, type=VehicleFeedState)
 
 
-def _read_to_end(bootstrap_servers: str, names: Sequence[str], partition: int) -> Iterable[Message]:
+def read_to_end(bootstrap_servers: str, names: Sequence[str], partition: int) -> Iterable[Message]:
     """All committed messages of the topics' partition, each topic in its order."""
     consumer = Consumer(
         {
