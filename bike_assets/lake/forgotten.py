@@ -92,11 +92,16 @@ def _remove_files(lake: Path, member_ids: Collection[str]) -> int:
     root = table_path(lake, EVENTS_USERS)
     found = [path for path in root.rglob("*") if path.is_file() and "_delta_log" not in path.parts]
     named = {Path(unquote(uri.removeprefix("file://"))) for uri in open_table(lake, EVENTS_USERS).file_uris()}
-    removed = 0
+    removed, unclear = 0, []
     for path in found:
-        if path not in named and _is_to_go(path, member_ids):
-            path.unlink(missing_ok=True)
-            removed += 1
+        try:
+            if path not in named and _is_to_go(path, member_ids):
+                path.unlink(missing_ok=True)
+                removed += 1
+        except NotForgotten as err:
+            unclear.append(err)
+    if unclear:
+        raise unclear[0]
     return removed
 
 
