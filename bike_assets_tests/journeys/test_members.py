@@ -1,5 +1,6 @@
 """A member's way through everything, and out of it again: real broker, stream, Cassandra and Dagster storage."""
 
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +86,9 @@ def test_a_member_comes_everywhere_and_a_forgotten_one_is_nowhere(
         told = a_home.answer("members", "forget", "--email", canary["email"].upper())
         assert (told["rows"], told["cassandra"]) == (1, "removed")
         assert kept[0] not in sink.ids()
+        record = a_home.path / "forgotten.jsonl"
+        assert keyed.member(kept[0]) in record.read_text()
+        assert stat.S_IMODE(record.stat().st_mode) == 0o600
         after = files_with(a_home.path, kept)
         assert not any(after.values()), after
 
