@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from bike_assets.defs.ingestion.members import users_created
-from bike_assets.defs.schedules import often
+from bike_assets.defs.schedules import every_quarter_of_an_hour
 from bike_assets.defs.shown import _preview
 from bike_assets.lake.duck import connect
 from bike_assets.model.tables import EVENTS_USERS
@@ -37,7 +37,7 @@ def test_it_is_asked_on_a_schedule_where_a_setting_names_it(
     def tick() -> object:
         with dg.DagsterInstance.ephemeral() as instance:
             at = datetime(2026, 6, 1, 12, 15, tzinfo=UTC)
-            return often(dg.build_schedule_context(instance, scheduled_execution_time=at))
+            return every_quarter_of_an_hour(dg.build_schedule_context(instance, scheduled_execution_time=at))
 
     assert isinstance(tick(), dg.SkipReason)
     monkeypatch.setenv("BIKE_MEMBERS_URL", "http://127.0.0.1:1/")
