@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bike_assets.cli_exports import exports_app
+from bike_assets.cli_members import members_app
 from bike_assets.cli_rejections import print_replaced, rejections_app
 from bike_assets.cli_sources import sources_app
 from bike_assets.model.errors import BikeAssetsError, SomethingMissing, WrongSettings
@@ -35,6 +36,7 @@ app.add_typer(services_app, name="run")
 app.add_typer(sources_app, name="sources")
 app.add_typer(rejections_app, name="rejections")
 app.add_typer(exports_app, name="export")
+app.add_typer(members_app, name="members")
 
 _ANY_WIDTH = 100_000
 
@@ -147,6 +149,8 @@ def status(
             f"Refused in 24 h, {safe_text(each['system_id'])}: {each['rows']}"
         )
         out.print(f"[yellow]{escape(rows)}[/] {escape(safe_text(each['reason']))}", highlight=False, soft_wrap=True)
+    if found["members"] is not None:
+        out.print(f"members: {escape(safe_text(found['members']['says']))}", highlight=False, soft_wrap=True)
     for each in found["databases"]:
         out.print(f"database {each['name']}: {escape(each['says'])}", highlight=False, soft_wrap=True)
     out.print(found["summary"])
@@ -442,6 +446,14 @@ def run_sales_sink() -> None:
     from bike_assets import services
 
     services.run_sales_sink(settings_of())
+
+
+@services_app.command("members-sink")
+def run_members_sink() -> None:
+    """The members into the Cassandra that BIKE_MEMBERS_CASSANDRA names."""
+    from bike_assets import services
+
+    services.run_members_sink(settings_of())
 
 
 @services_app.command("shop")

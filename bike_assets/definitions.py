@@ -6,11 +6,22 @@ import dagster as dg
 
 from bike_assets.defs.freshness import with_freshness
 from bike_assets.defs.ingestion import assets as ingestion
-from bike_assets.defs.jobs import build_days, check_stream, close_day, drain, export, maintain, poll, rebuild
+from bike_assets.defs.ingestion import members
+from bike_assets.defs.jobs import (
+    build_days,
+    check_stream,
+    close_day,
+    drain,
+    export,
+    maintain,
+    poll,
+    poll_members,
+    rebuild,
+)
 from bike_assets.defs.maintenance import assets as maintenance
 from bike_assets.defs.maintenance import event_log
 from bike_assets.defs.resources import resources
-from bike_assets.defs.schedules import every_hour, every_morning, every_night
+from bike_assets.defs.schedules import every_hour, every_morning, every_night, every_quarter_of_an_hour
 from bike_assets.defs.sensors import ended_runs, later_rows, quiet_systems, services
 from bike_assets.defs.serving import assets as serving
 from bike_assets.defs.serving import databases
@@ -26,13 +37,14 @@ defs = dg.Definitions(
         cast(
             "list[dg.AssetsDefinition | dg.AssetSpec]",
             dg.load_assets_from_modules(
-                [ingestion, streaming, warehouse, serving, databases, maintenance, event_log], include_specs=True
+                [ingestion, members, streaming, warehouse, serving, databases, maintenance, event_log],
+                include_specs=True,
             ),
         ),
     ),
     asset_checks=dg.load_asset_checks_from_modules([streaming_checks, warehouse_checks]),
-    jobs=[poll, drain, close_day, build_days, rebuild, export, check_stream, maintain],
-    schedules=[every_hour, every_morning, every_night],
+    jobs=[poll, drain, close_day, build_days, rebuild, export, check_stream, maintain, poll_members],
+    schedules=[every_hour, every_morning, every_night, every_quarter_of_an_hour],
     sensors=[services, quiet_systems, ended_runs, later_rows],
     resources=resources(),
     # A run is a chain: one process for all its steps starts Spark's client once.

@@ -17,7 +17,7 @@ from bike_assets.files import write_whole
 from bike_assets.heartbeats import end_heartbeat, heartbeat
 from bike_assets.locks import held, is_held
 from bike_assets.model.errors import BrokerUnavailable, HalfReplaced, LakeBroken, WrongSettings
-from bike_assets.model.tables import EVENTS_REJECTIONS
+from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_USERS
 from bike_assets.reporting import Reported, Reporter
 from bike_assets.settings import Settings
 
@@ -27,14 +27,17 @@ if TYPE_CHECKING:
     from bike_assets.ingest.asking import SourceAsker
     from bike_assets.ingest.raw import RawStore
     from bike_assets.lake.driver import Serving, SparkHome
+    from bike_assets.model.personal import Keyed
     from bike_assets.sources.config import Source
     from bike_assets.sources.http import Fetcher
     from bike_assets.sources.plan import Defaults
     from bike_assets.stream.closing import Closed, Report
     from bike_assets.stream.service import StreamPlan
+    from bike_assets.stream.sinks.cassandra import CassandraSink
 
 POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
 SALES_SINK, SHOP = "sales-sink", "shop"
+MEMBERS_SINK, MEMBERS = "members-sink", "members"
 DATA = Path(__file__).parent / "data"
 """What the product carries: the recordings of the demo, and facts of JCDecaux's contracts."""
 
@@ -293,6 +296,48 @@ def run_sales_sink(settings: Settings) -> None:
         run_sink(Carrier(settings.lake, sink), heartbeat(settings.run, SALES_SINK), stop)
     sink.close()
     end_heartbeat(settings.run, SALES_SINK)
+
+
+def run_members_sink(settings: Settings) -> None:
+    """Keep the members of a Cassandra as `events.users` is, until told to stop. Raises WrongSettings."""
+    from bike_assets.lake.tables import ensure_table
+    from bike_assets.stream.sinks.sales import run_sink
+    from bike_assets.stream.sinks.users import UsersCarrier
+
+    stop = until_told_to_stop()
+    sink = members_sink(settings)
+    if sink is None:
+        raise WrongSettings("BIKE_MEMBERS_CASSANDRA names no Cassandra: there is nothing to carry the members to.")
+    ensure_table(settings.lake, EVENTS_USERS)
+    with held(settings.run / "members-sink.lock", "The members are carried over in this home already"):
+        run_sink(UsersCarrier(settings.lake, sink), heartbeat(settings.run, MEMBERS_SINK), stop)
+    sink.close()
+    end_heartbeat(settings.run, MEMBERS_SINK)
+
+
+def members_sink(settings: Settings) -> "CassandraSink | None":
+    """The Cassandra that gets the members; None where no setting names one."""
+    from bike_assets.stream.sinks.cassandra import CassandraSink
+
+    url = settings.members_cassandra
+    return None if url is None else CassandraSink(url.get_secret_value())
+
+
+def members_lock(settings: Settings) -> AbstractContextManager[None]:
+    """Held by who polls members, or forgets one."""
+    return held(settings.run / "members.lock", "Members are polled, or one is forgotten, in this home: wait")
+
+
+def members_keyed(settings: Settings) -> "Keyed":
+    """What hashes with the key of the settings, or of the home's file. Raises WrongSettings where there is none."""
+    from bike_assets.ingest.members.writer import key_missing
+    from bike_assets.model.personal import Keyed
+
+    if settings.members_key is not None:
+        return Keyed(settings.members_key.get_secret_value())
+    if not settings.members_key_file.exists():
+        raise key_missing()
+    return Keyed(settings.members_key_file.read_text().strip())
 
 
 def run_shop(settings: Settings, seed: int) -> None:

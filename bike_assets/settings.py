@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     orders_per_second: PositiveInt = Field(50_000, description="orders that a client may send in a second")
     sales_database: SecretStr | None = Field(
         None, description="the SQLAlchemy URL of a PostgreSQL, MySQL or MariaDB that gets the sales")
+    members_url: str | None = Field(None, description="a members API of randomuser.me's format; without it, none")
+    members_key: SecretStr | None = Field(
+        None, description="with it members' addresses and ids are hashed, 32 characters or more")
+    members_cassandra: SecretStr | None = Field(
+        None, description="a Cassandra that gets the members, as cassandra://user:password@host:9042")
     raw_days: PositiveInt = Field(7, description="days that raw answers are kept")
     raw_gb: PositiveFloat = Field(5, description="GB that raw answers may take, the oldest go first")
     trigger_seconds: PositiveFloat = Field(10, description="s between batches of the stream")
@@ -163,6 +168,21 @@ class Settings(BaseSettings):
     def run(self) -> Path:
         """Locks, heartbeats and the addresses of what runs."""
         return self.home / "run"
+
+    @property
+    def members_key_file(self) -> Path:
+        """Where the key is read from that no setting gives: the demo makes one."""
+        return self.home / "members.key"
+
+    @property
+    def members_note(self) -> Path:
+        """What the last poll of the members API gave."""
+        return self.run / "members.json"
+
+    @property
+    def forgotten(self) -> Path:
+        """The record of the members that were forgotten, without anything of them."""
+        return self.home / "forgotten.jsonl"
 
     @property
     def incidents(self) -> Path:

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import dagster as dg
 
-from bike_assets.defs.jobs import build_days, check_stream, maintain
+from bike_assets.defs.jobs import build_days, check_stream, maintain, poll_members
 from bike_assets.defs.partitions import tags_of
+from bike_assets.settings import load_settings
 
 
 @dg.schedule(
@@ -34,6 +35,19 @@ def every_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """The checks of what the stream wrote yesterday and today: however long the history, they read these two days."""
     now = context.scheduled_execution_time
     return dg.RunRequest(run_key=f"{now:%Y-%m-%dT%H}", tags=tags_of(now.date() - timedelta(days=1), now.date()))
+
+
+@dg.schedule(
+    job=poll_members,
+    cron_schedule="*/15 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def every_quarter_of_an_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Who is new among the members; nothing where no setting names a members API."""
+    if load_settings().members_url is None:
+        return dg.SkipReason("BIKE_MEMBERS_URL names no members API.")
+    return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}")
 
 
 every_night = dg.ScheduleDefinition(

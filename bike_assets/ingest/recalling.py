@@ -40,7 +40,7 @@ T = TypeVar("T")
 def read_memories(bootstrap_servers: str, partition: int) -> Memories:
     """The partition's memories, from the topics to their ends. Raises BrokerUnavailable, KafkaException."""
     newest: dict[str, dict[str, bytes]] = {topic.name: {} for topic in REMEMBERED}
-    for message in _read_to_end(bootstrap_servers, [*newest], partition):
+    for message in read_to_end(bootstrap_servers, [*newest], partition):
         values = newest[message.topic() or ""]
         key, value = (message.key() or b"").decode(errors="replace"), message.value()
         if value is None:
@@ -70,7 +70,7 @@ def remembered(newest: Newest) -> Memories:
         read(topics.STATION_STATE, _decode_state),
         read(topics.STATION_INFORMATION, lambda _, value: msgspec.json.decode(value, type=StationInformation)),
         read(topics.SYSTEM_INFORMATION, lambda _, value: msgspec.json.decode(value, type=SystemInformation)),
-        read(topics.VEHICLE_STATE, _decode_vehicle_state),
+        read(topics.VEHICLE_STATE, decode_vehicle_state),
     )
     memories.unreadable = len(unreadable)
     return memories
@@ -82,13 +82,14 @@ def _decode_state(key: str, value: bytes) -> StationState | SystemState:
     return msgspec.json.decode(value, type=SystemState)
 
 
-def _decode_vehicle_state(key: str, value: bytes) -> VehicleState | VehicleFeedState:
+def decode_vehicle_state(key: str, value: bytes) -> VehicleState | VehicleFeedState:
+    """A message of `vehicle_state`: of a vehicle, or of its system."""
     if "/" in key:
         return msgspec.json.decode(value, type=VehicleState)
     return msgspec.json.decode(value, type=VehicleFeedState)
 
 
-def _read_to_end(bootstrap_servers: str, names: Sequence[str], partition: int) -> Iterable[Message]:
+def read_to_end(bootstrap_servers: str, names: Sequence[str], partition: int) -> Iterable[Message]:
     """All committed messages of the topics' partition, each topic in its order."""
     consumer = Consumer(
         {

@@ -148,6 +148,19 @@ def replace_all(delta: DeltaTable, table: Table, rows: pa.Table, made_of: Mappin
     checkpoint(delta, table)
 
 
+def replace_days(
+    delta: DeltaTable, table: Table, rows: pa.Table, days: Sequence[date], application: str, version: int
+) -> None:
+    """Put rows in the place of these days', in one commit that counts as this version of an application.
+
+    Raises deltalake's CommitFailedError where another has written since `delta` was opened.
+    """
+    where = f"{table.partitioned_by[0]} IN ({', '.join(f'DATE {day.isoformat()!r}' for day in days)})"
+    noted = CommitProperties(app_transactions=[Transaction(application, version)], max_commit_retries=0)
+    _replace(delta, table, rows, where, noted)
+    checkpoint(delta, table)
+
+
 def _replace(
     delta: DeltaTable, table: Table, rows: pa.Table, where: str | None, properties: CommitProperties | None
 ) -> None:

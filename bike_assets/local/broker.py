@@ -70,6 +70,7 @@ log.segment.bytes=134217728
 log.index.size.max.bytes=1048576
 log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.io.buffer.size=262144
+log.cleaner.backoff.ms=2000
 """
 _STOP_SECONDS = 30
 

@@ -1,9 +1,11 @@
 """The demo: both real recordings up to now, then two simulated cities that go on where they end."""
 
+import secrets
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from bike_assets.files import write_whole
 from bike_assets.settings import Settings
 from bike_assets.simulator.orders import customers_csv
 
@@ -33,6 +35,8 @@ def demo_settings(settings: Settings) -> Settings:
     sources = settings.run / "demo-sources.toml"
     sources.parent.mkdir(parents=True, exist_ok=True)
     sources.write_text(_SOURCES.format(port=settings.simulator_port, poll_seconds=POLL_SECONDS))
+    if settings.members_key is None and not settings.members_key_file.exists():
+        write_whole(settings.members_key_file, secrets.token_hex(32).encode(), mode=0o600)
     customers = settings.run / "demo-customers.csv"
     customers.write_text(customers_csv())
     return settings.model_copy(
@@ -41,6 +45,7 @@ def demo_settings(settings: Settings) -> Settings:
             "customers": customers,
             "jcdecaux_url": f"http://127.0.0.1:{settings.simulator_port}",
             "jcdecaux_key": SecretStr("the-simulator-takes-any"),
+            "members_url": f"http://127.0.0.1:{settings.simulator_port}/members/api/?seed=demo",
             "trigger_seconds": TRIGGER_SECONDS,
         }
     )

@@ -1,5 +1,6 @@
 """What runs in this home, as its heartbeats and its supervisor say."""
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,8 +24,9 @@ def status(settings: Settings) -> dict[str, Any]:
     """Each service with its state and what its heartbeat says."""
     states = Supervision(settings.home).states()
     # Nobody misses a sink that no setting asks for.
-    has_sink = settings.sales_database is not None or read_heartbeat(settings.run, services.SALES_SINK) is not None
-    unwanted = set() if has_sink else {services.SALES_SINK}
+    asked = {services.SALES_SINK: settings.sales_database, services.MEMBERS_SINK: settings.members_cassandra}
+    unwanted = {name for name, database in asked.items()
+                if database is None and read_heartbeat(settings.run, name) is None}  # fmt: skip
     names = sorted({*(states or {}), *BEATING} - unwanted)
     found = [_service(settings, name, (states or {}).get(name)) for name in names]
     summary = (
@@ -35,7 +37,8 @@ def status(settings: Settings) -> dict[str, Any]:
     return {"home": str(settings.home), "is_up": states is not None, "services": found,
             "half_replaced": services.half_replaced(settings),
             "incidents": _incidents(settings), "rejections": _rejections(settings),
-            "databases": [_database(settings, name) for name in settings.databases], "summary": summary}
+            "databases": [_database(settings, name) for name in settings.databases], "members": _members(settings),
+            "summary": summary}  # fmt: skip
 
 
 def _database(settings: Settings, name: str) -> dict[str, Any]:
@@ -113,12 +116,32 @@ def _says(beat: Heartbeat) -> str:
         case services.ORDERS:
             stored, trouble = beat.details["rows"]["topics/orders"], beat.details["trouble"]
             return f"{stored} orders stored, {beat.details['waiting']} wait" + (f"; {trouble}" if trouble else "")
+        case services.MEMBERS_SINK:
+            return _members_sink(beat.details)
         case services.SALES_SINK:
             at, trouble = beat.details["caught_up_at"], beat.details["trouble"]
             age = f"as the lake's were {_age_s(at):.0f} s ago" if at else "not there yet"
             return f"the database's sales are {age}" + (f"; {trouble}" if trouble else "")
         case _:
             return ""
+
+
+def _members_sink(details: Mapping[str, Any]) -> str:
+    at, behind, trouble = details["caught_up_at"], details["behind"], details["trouble"]
+    age = f"has the members of {_age_s(at):.0f} s ago" if at else "not there yet"
+    waiting = "how many wait is not known" if behind is None else f"{behind} wait"
+    return f"Cassandra {age}, {waiting}" + (f"; {trouble}" if trouble else "")
+
+
+def _members(settings: Settings) -> dict[str, Any] | None:
+    """What the last poll of the members API gave, as numbers; None where none was asked."""
+    if not settings.members_note.exists():
+        return None
+    last: dict[str, Any] = json.loads(settings.members_note.read_text())
+    counts = f"{last['members']} members, {last['forgotten']} forgotten"
+    polled = f"last asked {_age_s(last['at']):.0f} s ago: {last['created']} new, {last['rejected']} refused"
+    failed = f"; {last['error']}" if last["error"] else "" if last["is_at_end"] else "; more pages are to come"
+    return {**last, "says": f"{counts}; {polled}{failed}"}
 
 
 def _age_s(instant: str) -> float:

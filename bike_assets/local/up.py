@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -155,6 +155,9 @@ def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_dem
     for what, is_ready in waits.items():
         steps.wait(what, is_ready)
     steps.ready(DAEMON, "started")
+    if is_demo:
+        # The first members: by then it keeps nobody waiting, and Dagster asks for the later ones.
+        _aside(settings, services.MEMBERS, ["bike_assets", "members", "poll"], _given(settings, is_demo=True))
 
 
 def _ending_orphans(settings: Settings, home: Path) -> subprocess.Popen[bytes]:
@@ -162,11 +165,18 @@ def _ending_orphans(settings: Settings, home: Path) -> subprocess.Popen[bytes]:
 
     Where it fails, its log says why, and run monitoring does its work a little later.
     """
+    return _aside(settings, "orphans", ["bike_assets.defs.orphans"], {"DAGSTER_HOME": str(home)})
+
+
+def _aside(
+    settings: Settings, name: str, module: list[str], environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """A process that ends by itself, with a log of its own; what is left of it at the end is ended as all others."""
     settings.logs.mkdir(parents=True, exist_ok=True)
-    with (settings.logs / "orphans.log").open("wb") as log:
+    with (settings.logs / f"{name}.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "bike_assets.defs.orphans"], stdout=log, stderr=log,
-            env=os.environ | {"DAGSTER_HOME": str(home), CHILD_MARK: f"{os.getpid()}:{settings.home}"},
+            [sys.executable, "-m", *module], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env=os.environ | {**environment, CHILD_MARK: f"{os.getpid()}:{settings.home}"},
         )  # fmt: skip
 
 
@@ -179,17 +189,25 @@ def _replay(settings: Settings, steps: Steps) -> None:
     steps.ready("recordings", f"{done['written']} polls, {done['events']} events")
 
 
-def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]:
-    python = sys.executable
-    bike = (python, "-m", "bike_assets", "run")
+def _given(settings: Settings, *, is_demo: bool) -> dict[str, str]:
+    """The settings that processes are told of, because they may not be those of the environment."""
     given = {
         f"BIKE_{name.upper()}": str(getattr(settings, name))
         for name in ("home", "sources", "jcdecaux_url", "poll_seconds", "trigger_seconds")
     }
     if settings.customers is not None:
         given["BIKE_CUSTOMERS"] = str(settings.customers)
+    if settings.members_url is not None:
+        given["BIKE_MEMBERS_URL"] = settings.members_url
     if is_demo and settings.jcdecaux_key:
         given["BIKE_JCDECAUX_KEY"] = settings.jcdecaux_key.get_secret_value()
+    return given
+
+
+def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]:
+    python = sys.executable
+    bike = (python, "-m", "bike_assets", "run")
+    given = _given(settings, is_demo=is_demo)
     workspace = ("-w", str(CHECKOUT / "workspace.yaml"))
     webserver = ("-h", settings.host, "-p", str(settings.dagster_port))
     dagster = given | {"DAGSTER_HOME": str(home)}
@@ -209,6 +227,8 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
     ]  # fmt: skip
     if settings.sales_database is not None:
         programs.append(Program(services.SALES_SINK, (*bike, services.SALES_SINK), environment=given, stop_s=20))
+    if settings.members_cassandra is not None:
+        programs.append(Program(services.MEMBERS_SINK, (*bike, services.MEMBERS_SINK), environment=given, stop_s=20))
     if settings.kafka is None:
         programs.insert(0, Program(BROKER, (*bike, "broker"), environment=given, stop_s=20))
     if is_demo:

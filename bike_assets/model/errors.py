@@ -107,6 +107,16 @@ class NotWritten(BikeAssetsError):
     """A file that was asked for cannot be written."""
 
 
+class NotForgotten(BikeAssetsError):
+    """A member is not gone from everywhere yet: the same command goes on with it."""
+
+    retryable = True
+
+
+class UnknownMember(BikeAssetsError):
+    """Nobody is known by what was given."""
+
+
 class RegistryDown(BikeAssetsError):
     """The schema registry did not answer, or not as one: the next start of the poller tries again."""
 

@@ -43,6 +43,7 @@ PlaceNorth = Annotated[Latitude | None, Meta(description="degrees north, WGS 84;
 PlaceEast = Annotated[Longitude | None, Meta(description="degrees east, WGS 84; null where only its station is given")]
 IsReserved = Annotated[bool, Meta(description="kept for somebody")]
 IsDisabled = Annotated[bool, Meta(description="out of order")]
+Year = Annotated[int, Meta(ge=1850, le=2200)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Metres = Annotated[float, Meta(ge=0)]
 BatteryPct = Annotated[Percent | None, Meta(description="% of its battery or fuel, as given, or else its "
@@ -191,6 +192,46 @@ class Order(Struct, kw_only=True, frozen=True, gc=False):
     quantity: Annotated[int, Meta(ge=0, le=MAX_COUNT, description="pieces; 0 where all was taken back")]
     total: Annotated[Decimal, Meta(description="what it costs in all, exact to the cent")]
     created_at: Annotated[datetime, Meta(description="when this version was made, by the seller's clock")]
+
+
+class User(Struct, kw_only=True, frozen=True, gc=False):
+    """A member, once: what `model.personal` leaves of them when the members API first told of them."""
+
+    member_id: Annotated[str, Meta(description="the member, as the members API names them (login.uuid)")]
+    taken_at: Annotated[datetime, Meta(description="when the answer came that first told of them")]
+    registered_at: Annotated[datetime, Meta(description="when they signed up")]
+    gender: Annotated[str | None, Meta(description="as the API writes it; null where not given")]
+    birth_year: Annotated[Year | None, Meta(description="of the date of birth; null where not given")]
+    city: Annotated[str | None, Meta(description="where they live; null where not given")]
+    state: Annotated[str | None, Meta(description="where they live; null where not given")]
+    country: Annotated[str | None, Meta(description="where they live; null where not given")]
+    postcode_area: Annotated[str | None, Meta(description="the first two characters of the postcode")]
+    lat: Annotated[Latitude | None, Meta(description="degrees north, rounded to 0.1 (11 km); null where not given")]
+    lon: Annotated[Longitude | None, Meta(description="degrees east, rounded to 0.1; null where not given")]
+    nationality: Annotated[str | None, Meta(description="as the API writes it; null where not given")]
+    email_hash: Annotated[str, Meta(description="of the address in lower case, by HMAC-SHA-256 with BIKE_MEMBERS_KEY")]
+    username_hash: Annotated[str | None, Meta(description="the same of the user's name; null where not given")]
+
+
+class MemberCursor(Struct, kw_only=True, frozen=True):
+    """How far the members API was read, committed together with what was read of it."""
+
+    KEY: ClassVar[str] = "cursor"
+
+    source: Annotated[str, Meta(description="the API's address, without its query")]
+    seed: Annotated[str, Meta(description="which the API was asked with")]
+    results: Annotated[int, Meta(ge=1, description="rows of a page")]
+    page: Annotated[int, Meta(ge=1, description="the first that was not yet full")]
+    moved_at: Annotated[datetime, Meta(description="when it was written")]
+    key_check: Annotated[str, Meta(description="a hash by which another key is noticed")]
+    refused: Annotated[list[str], Meta(description="keyed hashes of the last refused rows, each told once")]
+
+
+class MemberForgotten(Struct, kw_only=True, frozen=True):
+    """A member who asked to be forgotten, and is never taken again: nothing but a keyed hash of the id."""
+
+    member_key: Annotated[str, Meta(description="of the member's id, by HMAC-SHA-256 with BIKE_MEMBERS_KEY")]
+    asked_at: Annotated[datetime, Meta(description="when that was asked for, the last time")]
 
 
 class StationState(Struct, frozen=True, gc=False):

@@ -44,6 +44,8 @@ class Table:
     """Whether a healthy lake may have no row of it."""
     dated_by: str = ""
     """The instant whose UTC date is `utc_date`, of a table of events."""
+    is_personal: bool = False
+    """Whether its rows are people: nothing of a row is shown elsewhere, and its log has no value of one."""
 
     @property
     def path(self) -> tuple[str, str]:
@@ -57,11 +59,15 @@ class Table:
         Who opens a table reads all commits since the last checkpoint. A stream commits each few seconds, the warehouse
         some times a day.
         """
-        return {
+        features = {
             "delta.enableDeletionVectors": "false",
             "delta.checkpointInterval": "10" if self.path[0] == "warehouse" else "100",
             "delta.logRetentionDuration": f"interval {self.log_retention_days} days",
         }
+        # A file's least and greatest values stand in the log, which outlives the file.
+        if self.is_personal:
+            features["delta.dataSkippingStatsColumns"] = "kafka_partition,kafka_offset"
+        return features
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)

@@ -17,7 +17,8 @@ PAGE = "README.md"
 _HEAD = """\
 # The topics and their messages
 
-Each message is a JSON object in UTF-8; its key is the system, or `system/station`. All instants are UTC, in RFC 3339.
+Each message is a JSON object in UTF-8; its key is the system, or `system/station`; an order's
+its `order_id`, a member's a keyed hash of the id. All instants are UTC, in RFC 3339.
 A schema changes only so that older messages stay readable: a field may come if messages may lack it, a value may
 become null, wider, or one of more. The files beside this page are what a schema registry is told, as
 `<topic>-value`, where `SCHEMA_REGISTRY_URL` names one.

@@ -11,7 +11,8 @@ from bike_assets.model.warehouse import DIM_CUSTOMER, WAREHOUSE_TABLES
 
 
 def _events(
-    name: str, message: type[Struct], grain: tuple[str, ...], *, may_be_empty: bool = False, dated_by: str | None = None
+    name: str, message: type[Struct], grain: tuple[str, ...], *, may_be_empty: bool = False,
+    dated_by: str | None = None, is_personal: bool = False,
 ) -> Table:
     """`dated_by`: the instant whose UTC date is the partition; the one that ends the grain where none is named."""
     own = columns_of(message)
@@ -30,6 +31,7 @@ def _events(
         partitioned_by=("utc_date",),
         may_be_empty=may_be_empty,
         dated_by=instant,
+        is_personal=is_personal,
     )
 
 
@@ -56,6 +58,7 @@ EVENTS_FEED_FIELDS = _events("feed_fields", messages.FeedField, ("system_id", "f
 EVENTS_ORDERS = _events(
     "orders", messages.Order, ("order_id", "version"), may_be_empty=True, dated_by="created_at"
 )
+EVENTS_USERS = _events("users", messages.User, ("member_id",), may_be_empty=True, dated_by="taken_at", is_personal=True)
 
 LIVE_SYSTEM_MINUTE = Table(
     name="live.system_minute",
@@ -117,6 +120,7 @@ EVENTS_TABLES = (
     EVENTS_REJECTIONS,
     EVENTS_FEED_FIELDS,
     EVENTS_ORDERS,
+    EVENTS_USERS,
 )
 DESCRIPTIONS = (EVENTS_STATION_INFORMATION, EVENTS_SYSTEM_INFORMATION)
 """A row of these holds until the next one, however long that is: no day of them can be left out."""

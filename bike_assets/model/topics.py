@@ -13,6 +13,8 @@ from bike_assets.model.schema import Table
 
 RETENTION_DAYS = 7
 _RETENTION_MS = str(RETENTION_DAYS * 24 * 3600 * 1000)
+MAX_COMPACTION_LAG_MS = 1000
+"""In a topic of people: a segment is closed by the first message that comes so long after its first, then compacted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Topic:
     message: tuple[type[Struct], ...]
     table: Table | None
     is_compacted: bool = False
+    is_personal: bool = False
+    """Whether its messages are people, one message each: what forgets a key is compacted within seconds, files too."""
 
     @property
     def config(self) -> dict[str, str]:
@@ -37,6 +41,14 @@ class Topic:
         common = {"message.timestamp.type": "LogAppendTime"}
         if not self.is_compacted:
             return common | {"cleanup.policy": "delete", "retention.ms": _RETENTION_MS}
+        if self.is_personal:
+            return common | {
+                "cleanup.policy": "compact",
+                "min.compaction.lag.ms": "0",  # no key has two messages that say something: nothing is lost early
+                "max.compaction.lag.ms": str(MAX_COMPACTION_LAG_MS),
+                "delete.retention.ms": "60000",
+                "file.delete.delay.ms": "1000",
+            }
         return common | {
             "cleanup.policy": "compact",
             "min.compaction.lag.ms": _RETENTION_MS if self.table else "0",
@@ -79,20 +91,22 @@ STATION_STATE = Topic(
 )
 
 ORDERS = Topic("orders", (messages.Order,), tables.EVENTS_ORDERS)
+USERS_CREATED = Topic("users_created", (messages.User,), tables.EVENTS_USERS, is_compacted=True, is_personal=True)
+MEMBERS_STATE = Topic("members_state", (messages.MemberCursor, messages.MemberForgotten), None, is_compacted=True)
 
 TOPICS = (
     STATION_STATUS, STATION_INFORMATION, SYSTEM_INFORMATION, VEHICLE_STATUS, VEHICLE_TOTALS, POLLS, REJECTIONS,
-    FEED_FIELDS, STATION_STATE, VEHICLE_STATE, ORDERS,
+    FEED_FIELDS, STATION_STATE, VEHICLE_STATE, ORDERS, USERS_CREATED, MEMBERS_STATE,
 )  # fmt: skip
 
-POLLED = tuple(topic for topic in TOPICS if topic is not ORDERS)
+POLLED = tuple(topic for topic in TOPICS if topic not in (ORDERS, USERS_CREATED, MEMBERS_STATE))
 """What pollers write."""
 
 
 def partition_of(system_id: str, partitions: int) -> int:
     """Where a system's messages stand, in every topic alike: one writer a partition, one order a system.
 
-    An order's versions stand together by its `order_id`.
+    An order's versions stand together by its `order_id`; a member's message by its key, a hash.
     """
     return crc32(system_id.encode()) % partitions
 

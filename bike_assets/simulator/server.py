@@ -1,5 +1,5 @@
 """Simulated cities over HTTP, on loopback: `/vls/v1/stations` and `/vls/v3/stations` as JCDecaux's, and each city at
-`/gbfs/<system_id>/<version>/` as GBFS; without a version in the path it is GBFS 2.3.
+`/gbfs/<system_id>/<version>/` as GBFS; without a version in the path it is GBFS 2.3. `/members/api` has members.
 
 `POST /admin/ride?system_id=X` moves one bike at once and answers with the instant and the new levels.
 `POST /admin/fault?system_id=X&fault=Y` makes a city misbehave from now on, in a way that `faults` names: in its files
@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from bike_assets.model.answers import JCDECAUX_PREFIX
 from bike_assets.model.errors import AlreadyRunning, WrongSettings
-from bike_assets.simulator import faults, gbfs, jcdecaux
+from bike_assets.simulator import faults, gbfs, jcdecaux, members
 from bike_assets.simulator.city import City, SimStation
 from bike_assets.simulator.seeds import city_from_recording
 
@@ -75,14 +75,17 @@ class Simulation:
     def __init__(self, cities: Sequence[City], clock: Clock, ttl_s: int) -> None:
         self._cities = {each.system_id: each for each in cities}
         self._clock, self._ttl_s = clock, ttl_s
+        self._began = clock()
         self._faults: dict[str, Fault] = {}
         self._frozen: dict[tuple[str, ...], bytes] = {}
         self._lock = threading.Lock()
 
     def get(self, path: str, query: Query, base_url: str) -> Reply:
-        """Answer a GET of one of the two APIs."""
+        """Answer a GET of one of the APIs."""
         with self._lock:
             match path.strip("/").split("/"):
+                case ["members", "api"]:
+                    return self._members(query)
                 case ["vls", version, "stations"] if version in jcdecaux.ROWS:
                     return self._jcdecaux(version, query)
                 case ["gbfs", system_id, file]:
@@ -126,6 +129,14 @@ class Simulation:
         city = self._cities[system_id]
         city.advance(self._clock())
         return city
+
+    def _members(self, query: Query) -> Reply:
+        asked = {name: query.get(name, ["1"])[0] for name in ("page", "results")}
+        if not all(each.isascii() and each.isdigit() and len(each) < 10 for each in asked.values()):
+            return _refusal(HTTPStatus.BAD_REQUEST, "page and results are numbers")
+        seed = query.get("seed", ["simulator"])[0]
+        return Reply(HTTPStatus.OK, members.page(seed, int(asked["page"]), int(asked["results"]), self._began,
+                                                 self._clock()))  # fmt: skip
 
     def _jcdecaux(self, version: str, query: Query) -> Reply:
         if not query.get("apiKey", [""])[0]:

@@ -100,7 +100,7 @@ def write_batch(batch: DataFrame, batch_id: int, tables: OpenTables, rows: Count
         for topic in SOURCES:
             if topic.table is not None and topic.name in readable and topic is not REJECTIONS:
                 append(rows_of(messages, topic), topic.table)
-                rows[f"events/{topic.name}"] += readable[topic.name]
+                rows["/".join(topic.table.path)] += readable[topic.name]
         # One append a table and batch: what the poller rejected and what could not be read go together.
         if unreadable or REJECTIONS.name in readable:
             rejected = rows_of(messages, REJECTIONS).unionByName(unreadable_of(messages))

@@ -17,6 +17,8 @@ UNREADABLE = "unreadable_message"
 PAYLOAD_CHARACTERS = 10_000
 _KAFKA_COLUMNS = ("utc_date", "kafka_partition", "kafka_offset")
 _CORRUPT = "_corrupt"
+_PERSONAL = [topic.name for topic in TOPICS if topic.is_personal]
+"""What is written into these may be a person's, whoever wrote it: nothing of it is kept that cannot be forgotten."""
 
 
 def is_tombstone() -> Column:
@@ -62,7 +64,7 @@ def unreadable_of(messages: DataFrame) -> DataFrame:
         F.col("timestamp").alias("fetched_at"),
         F.lit(-1).alias("row_index"),
         place.alias("reason"),
-        F.substring(_text(), 1, PAYLOAD_CHARACTERS).alias("payload"),
+        F.when(~F.col("topic").isin(_PERSONAL), F.substring(_text(), 1, PAYLOAD_CHARACTERS)).alias("payload"),
         F.to_date("timestamp").alias("utc_date"),
         F.col("partition").alias("kafka_partition"),
         F.col("offset").alias("kafka_offset"),

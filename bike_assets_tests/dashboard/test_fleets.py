@@ -14,8 +14,8 @@ from bike_assets.dashboard import fleets
 from bike_assets.dashboard.fleets import Abandoned, Charged, FleetGone, FleetRecord, Fleets, FleetUpdate
 from bike_assets.dashboard.live import Forgotten, LiveState, changes
 from bike_assets.ingest.memory import SystemMemory
+from bike_assets.ingest.recalling import decode_vehicle_state
 from bike_assets.ingest.records import Record
-from bike_assets.ingest.writer import decode_vehicle_state
 from bike_assets.model import topics
 from bike_assets.model.messages import VehicleTotals
 from bike_assets_tests.dashboard.builders import NOON, fleet_polled, station, vehicle

@@ -44,7 +44,7 @@ def test_one_whose_heartbeat_is_old_is_not(settings: Settings) -> None:
 
 
 def test_what_does_not_beat_is_told_with_those_that_do(settings: Settings) -> None:
-    beating = "poller, stream, page, orders, sales-sink"
+    beating = "poller, stream, page, orders, sales-sink, members-sink"
     with pytest.raises(ServiceNotReady, match=rf"^broker has no heartbeat: {beating} have\.$"):
         refuse_silent(settings, ["broker"])
 

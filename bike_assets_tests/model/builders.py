@@ -9,6 +9,8 @@ from msgspec import Struct
 from bike_assets.model.messages import (
     EventKind,
     FeedField,
+    MemberCursor,
+    MemberForgotten,
     Order,
     Outcome,
     Poll,
@@ -18,6 +20,7 @@ from bike_assets.model.messages import (
     StationStatus,
     SystemInformation,
     SystemState,
+    User,
     VehicleFeedState,
     VehicleState,
     VehicleStatus,
@@ -35,6 +38,17 @@ def reading(**given: Any) -> Reading:
         "is_installed": True, "is_renting": True, "is_returning": True,
     }  # fmt: skip
     return Reading(**(healthy | given))
+
+
+def user(**given: Any) -> User:
+    """A member with all that the policy leaves."""
+    healthy: dict[str, Any] = {
+        "member_id": "7a0eed16-9430-4d68-901f-c0d4c1c3bf00", "taken_at": NOON, "registered_at": NOON,
+        "gender": "female", "birth_year": 1990, "city": "Oslo", "state": "Oslo", "country": "Norway",
+        "postcode_area": "01", "lat": 59.9, "lon": 10.8, "nationality": "NO", "email_hash": "a" * 64,
+        "username_hash": "b" * 64,
+    }  # fmt: skip
+    return User(**(healthy | given))
 
 
 def station_status(**given: Any) -> StationStatus:
@@ -122,6 +136,10 @@ def one_of_each() -> list[tuple[str, Struct]]:
         ("orders", Order(
             order_id="A-1", version=1, customer_id="c1", source="shop", quantity=2, total=Decimal("12.50"),
             created_at=NOON)),
+        ("users_created", user()),
+        ("members_state", MemberCursor(
+            source="http://members/api", seed="s", results=100, page=2, moved_at=NOON, key_check="0" * 64, refused=[])),
+        ("members_state", MemberForgotten(member_key="0" * 64, asked_at=NOON)),
         ("station_state", StationState(
             system_id="oslo", station_id="1", changed_at=NOON, **reading()._asdict(), state=State.AVAILABLE,
             state_since=NOON, reported_at=None, absent_since=None, last_seen_at=None)),

@@ -45,7 +45,7 @@ def test_a_message_as_it_is_sent_holds_to_its_schema(topic: str, message: Struct
 @pytest.mark.parametrize(("topic", "message"), EACH, ids=lambda each: type(each).__name__)
 def test_a_message_without_what_it_is_of_does_not(topic: str, message: Struct) -> None:
     sent = as_json(message)
-    del sent["order_id" if topic == "orders" else "system_id"]
+    del sent[next(iter(sent))]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(sent, BY_NAME[topic].schema, jsonschema.Draft202012Validator)
 

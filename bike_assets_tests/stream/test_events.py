@@ -16,11 +16,12 @@ from bike_assets.lake.duck import connect
 from bike_assets.lake.tables import OpenTables, ensure_table
 from bike_assets.model.messages import Order
 from bike_assets.model.tables import EVENTS_TABLES
-from bike_assets.model.topics import ORDERS, POLLS, REJECTIONS, STATION_STATUS, TOPICS
+from bike_assets.model.topics import ORDERS, POLLS, REJECTIONS, STATION_STATUS, TOPICS, USERS_CREATED
 from bike_assets.stream import events
 from bike_assets.stream.events import checkpoint_path, starting_offsets, write_batch
 from bike_assets.stream.floors import raise_floors
 from bike_assets.stream.messages import is_tombstone
+from bike_assets_tests.model.builders import user
 from bike_assets_tests.stream.builders import Message, batch, poll, status
 
 REJECTION = (
@@ -133,6 +134,21 @@ def test_what_the_poller_rejected_and_what_could_not_be_read_are_kept_together(
     )
     write_batch(messages, 0, OpenTables(lake), Counter())
     assert ask(lake, "SELECT row_index FROM events.rejections ORDER BY 1") == [(-1,), (3,)]
+
+
+def test_members_become_rows_of_their_table_and_nothing_of_a_broken_one_is_kept(
+    spark: SparkSession, lake: Path
+) -> None:
+    messages = batch(
+        spark,
+        Message(USERS_CREATED, msgspec.json.encode(user()), offset=1, key=b"a hash"),
+        Message(USERS_CREATED, b'{"email": "canary@example.com"}', offset=2, key=b"a hash"),
+    )
+    rows: Counter[str] = Counter()
+    write_batch(messages, 0, OpenTables(lake), rows)
+    assert ask(lake, "SELECT city, kafka_offset FROM events.users") == [("Oslo", 1)]
+    assert ask(lake, "SELECT feed, payload FROM events.rejections") == [("users_created", None)]
+    assert rows["events/users"] == 1
 
 
 def test_without_a_checkpoint_it_goes_on_behind_what_each_table_holds(spark: SparkSession, lake: Path) -> None:

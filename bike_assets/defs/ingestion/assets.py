@@ -7,7 +7,7 @@ from bike_assets.defs.columns import OWNERS, topic_metadata
 from bike_assets.defs.links import links
 from bike_assets.defs.resources import Bike, Sources
 from bike_assets.model.messages import GOOD
-from bike_assets.model.topics import TOPICS
+from bike_assets.model.topics import TOPICS, USERS_CREATED
 
 SOURCES, GROUP = "sources", "ingestion"
 ANSWERS = ["raw", "answers"]
@@ -65,4 +65,6 @@ topics = [
         metadata=topic_metadata(topic),
     )
     for topic in TOPICS
+    if topic is not USERS_CREATED
 ]
+"""That of the members is an asset of its own, which reads their API."""

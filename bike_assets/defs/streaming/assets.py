@@ -13,6 +13,7 @@ from bike_assets.defs.shown import by_reason, lag_s, shown, tell_days
 from bike_assets.model.lineage import LINEAGE
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES, LIVE_TABLES
+from bike_assets.model.topics import TOPICS
 
 GROUP = "streaming"
 _TABLES = {dg.AssetKey(list(table.path)): table for table in EVENTS_TABLES + LIVE_TABLES}
@@ -25,7 +26,7 @@ def _made_of(table: Table) -> list[list[str]]:
 
 
 @dg.multi_asset(
-    specs=[table_spec(table, GROUP, [["topics", table.path[1]]]) for table in EVENTS_TABLES],
+    specs=[table_spec(topic.table, GROUP, [["topics", topic.name]]) for topic in TOPICS if topic.table is not None],
     partitions_def=DAYS,
     backfill_policy=dg.BackfillPolicy.single_run(),
     can_subset=True,

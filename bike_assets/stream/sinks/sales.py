@@ -67,7 +67,14 @@ class Carrier:
         return {"written": self.written, "trouble": self.trouble, "caught_up_at": at and at.isoformat()}
 
 
-def run_sink(carrier: Carrier, heartbeat: Callable[[Mapping[str, Any]], None], stop: threading.Event) -> None:
+class Carries(Protocol):
+    """What looks, carries over, and says how that goes."""
+
+    def carry(self) -> None: ...
+    def report(self) -> dict[str, Any]: ...
+
+
+def run_sink(carrier: Carries, heartbeat: Callable[[Mapping[str, Any]], None], stop: threading.Event) -> None:
     """Carry until `stop`."""
     due = 0.0
     while not stop.is_set():

@@ -1,0 +1,1 @@
+"""Members: read page by page from their API, cut down by the policy, each written once; and forgotten."""
