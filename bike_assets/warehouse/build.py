@@ -134,11 +134,16 @@ def _dim_station(lake: _Lake, days: Days | None) -> DataFrame:
 
 
 def _seen(lake: _Lake, dimension: Table, events: Table, days: Days | None, key: list[str]) -> DataFrame:
-    """Whoever stands in the events: of all time, or of these days beside those that the dimension knows."""
+    """Whoever the dimension knows, and whoever stands in the events: of all time, or of these days where it has rows.
+
+    What it knows stays in it whatever is built, for facts refer to it whose events retention has deleted.
+    """
     if days is None or not lake.has(dimension):
-        return lake.all(events).select(*key)
-    first, last = days
-    return lake.all(dimension).select(*key).unionByName(lake.days(events, first - DAY, last).select(*key))
+        stands = lake.all(events)
+    else:
+        first, last = days
+        stands = lake.days(events, first - DAY, last)
+    return lake.all(dimension).select(*key).unionByName(stands.select(*key))
 
 
 def _dim_date(lake: _Lake, days: Days | None) -> DataFrame:
