@@ -9,7 +9,7 @@ from datetime import date
 
 import duckdb
 
-from bike_assets.model.constants import HOLE_SHARE, UNUSUAL_TIMES, USUAL_WEEKS, USUAL_WEEKS_KNOWN
+from bike_assets.model.constants import EVENTS_GO, HOLE_SHARE, UNUSUAL_TIMES, USUAL_WEEKS, USUAL_WEEKS_KNOWN
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
 from bike_assets.model.warehouse import (
@@ -46,6 +46,31 @@ def hours_add_up(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Fou
         SELECT system_id, station_id, hour_start, {', '.join(_SECONDS)}
         FROM {hours} AND NOT coalesce({holds}, false)
         ORDER BY hour_start, system_id, station_id
+        """,
+    )
+
+
+def local_dates_fit_zone(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """Each station-hour has the date and the hour that its start has in its system's time zone of now.
+
+    The hours of the days before and after are looked at too, for some of them make up the local dates of these days;
+    but not those that retention leaves as they were, whose events, or those around, are gone or go in a moment.
+    """
+    own = of_dates(FACT_STATION_HOUR, first, last)
+    around = f"""{between(FACT_STATION_HOUR.column("utc_date"), first - DAY, last + DAY)}
+          AND utc_date >= (SELECT min(utc_date) FROM events.polls) + {EVENTS_GO.days}"""
+    hours = f"""
+        SELECT DISTINCT system_id, hour_start, local_date, local_hour
+        FROM warehouse.fact_station_hour WHERE {own} OR {around}"""
+    return look(
+        con,
+        f"warehouse.fact_station_hour WHERE {own}",
+        f"""
+        SELECT system_id, hour_start, local_date, local_hour, timezone, local_start
+        FROM (SELECT *, hour_start AT TIME ZONE timezone AS local_start
+              FROM ({hours}) LEFT JOIN warehouse.dim_system USING (system_id))
+        WHERE local_date IS DISTINCT FROM local_start::DATE OR local_hour IS DISTINCT FROM hour(local_start)
+        ORDER BY hour_start, system_id
         """,
     )
 

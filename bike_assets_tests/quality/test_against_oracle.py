@@ -62,8 +62,9 @@ def built(lake: Path, lines: list[Line], zones: Mapping[str, str]) -> tuple[duck
 
 def promises(con: duckdb.DuckDBPyConnection, first: date, last: date) -> dict[str, Found]:
     """What every check that must hold found in these dates."""
-    rules = (warehouse.hours_add_up, warehouse.days_add_up, warehouse.system_days_add_up,
-             warehouse.polls_match_station_hours, warehouse.stream_equals_batch, chain_is_unbroken)  # fmt: skip
+    rules = (warehouse.hours_add_up, warehouse.local_dates_fit_zone, warehouse.days_add_up,
+             warehouse.system_days_add_up, warehouse.polls_match_station_hours, warehouse.stream_equals_batch,
+             chain_is_unbroken)  # fmt: skip
     found = {rule.__name__: rule(con, first, last) for rule in rules}
     for table in FACTS:
         for each in (no_negative, keys_are_unique, warehouse.every_fact_has_its_dimension):

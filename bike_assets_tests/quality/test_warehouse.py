@@ -29,6 +29,7 @@ from bike_assets.quality.warehouse import (
     hole_in_the_day,
     hours_add_up,
     levels_fit_capacity,
+    local_dates_fit_zone,
     looks_like_last_weeks,
     meets_service_level,
     minutes_equal_events,
@@ -125,6 +126,44 @@ def test_an_hour_that_does_not_add_up_is_found(tmp_path: Path, wrong: Row) -> No
     found = found_in(in_lake(tmp_path, hours=[hour(), hour(1, **wrong)]), hours_add_up)
     assert counts(found) == (2, 1)
     assert found.first_bad[0]["hour_start"] == str(MIDNIGHT + HOUR)
+
+
+# local_dates_fit_zone
+
+
+def zoned(lake: Path, zone: str, *hours: Row) -> Found:
+    """What is found of these hours where the system's zone is this by now."""
+    systems = [{"system_id": "oslo", "timezone": zone}]
+    return found_in(in_lake(lake, hours=list(hours), systems=systems), local_dates_fit_zone)
+
+
+def test_hours_on_the_clock_of_their_zone_fit_it(tmp_path: Path) -> None:
+    late = {"local_date": MONDAY + DAY, "local_hour": 1}
+    assert counts(zoned(tmp_path, "Europe/Oslo", hour(0, local_hour=2), hour(23, **late), hour(23, **late))) == (3, 0)
+
+
+def test_hours_that_were_built_before_their_zone_was_told_do_not_fit_it(tmp_path: Path) -> None:
+    found = zoned(tmp_path, "Asia/Tokyo", hour(3), hour(20, local_date=MONDAY + DAY, local_hour=5))
+    assert counts(found) == (2, 1)
+    [bad] = found.first_bad
+    assert (bad["hour_start"], bad["local_hour"], bad["local_start"]) == (
+        "2026-06-01 03:00:00+00:00", 3, "2026-06-01 12:00:00")  # fmt: skip
+
+
+@pytest.mark.parametrize(("polled_since", "bad"), [(-10, 1), (-2, 0)], ids=["kept", "going"])
+def test_hours_of_the_day_before_that_are_in_an_old_zone_are_seen_where_they_can_be_built_again(
+    tmp_path: Path, polled_since: int, bad: int
+) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=MIDNIGHT + polled_since * DAY))
+    assert counts(zoned(tmp_path, "Asia/Tokyo", hour(-2))) == (0, bad)
+
+
+def test_an_hour_with_another_date_fits_no_zone(tmp_path: Path) -> None:
+    assert counts(zoned(tmp_path, "UTC", hour(3), hour(3, local_date=MONDAY - DAY))) == (2, 1)
+
+
+def test_hours_of_a_system_without_a_zone_fit_none(tmp_path: Path) -> None:
+    assert counts(found_in(in_lake(tmp_path, hours=[hour()]), local_dates_fit_zone)) == (1, 1)
 
 
 # days_add_up, system_days_add_up

@@ -124,6 +124,8 @@ _OWN: dict[str, list[Promise]] = {
     FACT_STATION_HOUR.name: [
         Promise("hours_add_up", "Empty, full, available, closed and unknown are 3,600 s in every hour.",
                 _rule("hours_add_up")),
+        Promise("local_dates_fit_zone", "Local dates and hours are those of the system's time zone of now.",
+                _rule("local_dates_fit_zone")),
         Promise("polls_match_station_hours", "The stations that the good polls told of are in the hours.",
                 _rule("polls_match_station_hours"), settled_only=True),
         Promise("stream_equals_batch", "Flows of each system and hour equal those of the live minutes.",
