@@ -145,6 +145,10 @@ _OWN: dict[str, list[Promise]] = {
         Promise("hole_in_the_day", "Little of the day is unknown.", _rule("hole_in_the_day"), blocking=False,
                 severity=WARN),
     ],
+    SYSTEM_SERVICE_DAY.name: [
+        Promise("service_days_equal_polls", "A day's shares, gaps and counts are what its fetches come to.",
+                _rule("service_days_equal_polls"), settled_only=True),
+    ],
     FACT_VEHICLE_SYSTEM_DAY.name: [
         Promise("vehicle_days_equal_events", "A day of vehicles is what its events and totals come to.",
                 _vehicle_days_equal_events, settled_only=True),
