@@ -533,7 +533,8 @@ def asked(lake: Path, *rows: Row, day: date = MONDAY) -> Found:
     return found_in(lake, service_days_equal_polls, first=day, last=day)
 
 
-OF_MONDAY = {"good_share": 20 / 1440, "longest_gap_s": 12 * 3600.0, "polls": 2, "polls_ok": 2, "is_complete": False}
+OF_MONDAY: Row = {"good_share": 20 / 1440, "longest_gap_s": 12 * 3600.0, "polls": 2, "polls_ok": 2,
+                  "is_complete": False}  # fmt: skip
 
 
 def test_a_day_that_is_what_its_fetches_come_to_is_equal(tmp_path: Path) -> None:
