@@ -5,11 +5,11 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from bike_assets.lake.conditions import is_good
 from bike_assets.model.constants import MAX_GAP, STILL_ASKED
 from bike_assets.model.messages import Outcome
 from bike_assets.model.warehouse import SYSTEM_SERVICE_DAY
 from bike_assets.warehouse.local_dates import latest, local_dates
-from bike_assets.warehouse.polls import is_good
 from bike_assets.warehouse.shape import shaped
 
 _GAP_MS = MAX_GAP // timedelta(milliseconds=1)
