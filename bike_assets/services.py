@@ -200,7 +200,8 @@ def run_stream(settings: Settings, spark: "SparkHome") -> None:
     reporter = Reporter(settings.dagster_ui)
     beat_heart = heartbeat(settings.run, STREAM)
     reported = Reported(beat_heart, reporter, "rows", lambda key: refused_lately(settings.lake, key))
-    days = ClosingDays(settings.lake, settings.closed_days, day_report(reporter, settings.lake))
+    report = day_report(reporter, settings.lake)
+    days = ClosingDays(settings.lake, settings.closed_days, report, settings.events_days)
 
     behind = Behind(lambda: end_offsets(settings.bootstrap_servers), datetime.now(UTC))
     behind.start()

@@ -16,7 +16,7 @@ PACKAGE = Path(bike_assets.__file__).parent
 MAY_IMPORT = {
     "model": "",
     "sources": "model",
-    "lake": "model",
+    "lake": "model files",
     "ingest": "model sources files listening",
     "stream": "model lake files",
     "warehouse": "model lake",

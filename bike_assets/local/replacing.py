@@ -209,7 +209,7 @@ def finish(settings: Settings, open_writer: OpenWriter, partitions: int) -> None
     if not settings.replacement.exists():
         return
     noted = msgspec.json.decode(settings.replacement.read_bytes(), type=Replacement)
-    forget_days(settings.closed_days, min(noted.cuts.values()).date())
+    forget_days(settings.lake, settings.closed_days, min(noted.cuts.values()).date())
     take_out(settings.lake, noted.cuts)
     take_out_descriptions(settings.lake, noted.stations, noted.systems)
     for partition, system_ids in _by_partition(noted.cuts, partitions).items():

@@ -53,6 +53,16 @@ UNUSUAL_TIMES = 3
 HOLE_SHARE = 0.1
 """A system's day of whose station-hours a larger share is unknown has a hole."""
 
+STILL_ASKED = timedelta(days=7)
+"""A system that was asked in so long a time before a day is one that ought to be seen in it, though nobody asked: then
+its day is wholly silent. After that it is one that is not asked any more.
+"""
+
+EVENTS_GO = timedelta(days=4)
+"""A day is built from the events of some days around it. Where events are kept for a time, the oldest days of them are
+not built again for a zone that is told later: a run of days that began among them would find its first events gone.
+"""
+
 EARTH_RADIUS_M = 6_371_008.8
 """The earth's mean radius (IUGG)."""
 

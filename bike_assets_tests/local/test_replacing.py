@@ -414,7 +414,9 @@ def test_the_days_of_it_are_told_anew(world: World) -> None:
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps({"events.polls": {"2026-05-31": 3, "2026-06-01": 9, "2026-06-02": 1}}))
     world.replace(since(MENDED, AT))
-    assert json.loads(note.read_text()) == {"events.polls": {"2026-05-31": 3}}
+    told = json.loads(note.read_text())
+    assert told["events.polls"] == {"2026-05-31": 3, "2026-06-01": None, "2026-06-02": 1}, "retention emptied the last"
+    assert {tuple(days) for days in told.values()} == {("2026-06-01",), ("2026-05-31", "2026-06-01", "2026-06-02")}
 
 
 def test_it_is_refused_where_what_follows_is_not_given(world: World) -> None:

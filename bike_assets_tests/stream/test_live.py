@@ -17,9 +17,10 @@ from bike_assets.lake.maintenance import compact
 from bike_assets.lake.replaced import take_out
 from bike_assets.lake.rows import rows_near
 from bike_assets.lake.tables import OpenTables, ensure_table, open_table, table_path
+from bike_assets.lake.unread import days_unread
 from bike_assets.model.messages import Outcome
 from bike_assets.model.readings import State
-from bike_assets.model.tables import EVENTS_TABLES, LIVE_SYSTEM_MINUTE, LIVE_TABLES
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_SYSTEM_MINUTE, LIVE_TABLES
 from bike_assets.model.topics import POLLS, STATION_STATUS, VEHICLE_TOTALS
 from bike_assets.stream import live
 from bike_assets.stream.events import SOURCES
@@ -207,6 +208,17 @@ def test_a_checkpoint_of_other_tables_is_begun_anew(
     (offsets / "10").write_text("\n".join(["v1", "{}", *["{}"] * watched]))
     live.live_query(spark, tmp_path, Counter())
     assert offsets.exists() is is_kept
+
+
+def test_what_the_query_has_read_stands_in_its_checkpoint(spark: SparkSession, tmp_path: Path) -> None:
+    lake, made_of = Lake(spark, tmp_path), (EVENTS_POLLS, EVENTS_STATION_STATUS)
+    lake.add(Message(POLLS, poll()))
+    assert days_unread(tmp_path, made_of) == {NOON.date()}
+    live.live_query(spark, tmp_path, Counter()).trigger(availableNow=True).start().awaitTermination()
+    assert lake.ask("SELECT count(*) FROM live.system_minute") == [(1,)]
+    assert days_unread(tmp_path, made_of) == set()
+    lake.add(Message(POLLS, poll(at=NOON + 24 * HOUR)))
+    assert days_unread(tmp_path, made_of) == {(NOON + 24 * HOUR).date()}
 
 
 def test_touched_minutes_are_joined_to_few_stretches() -> None:
