@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bike_assets.sources.plan import Defaults
     from bike_assets.stream.closing import Closed, Report
     from bike_assets.stream.service import StreamPlan
-    from bike_assets.stream.sinks.cassandra import CassandraSink
+    from bike_assets.stream.sinks.created_users import CreatedUsers
 
 POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
 SALES_SINK, SHOP = "sales-sink", "shop"
@@ -299,12 +299,12 @@ def run_members_sink(settings: Settings) -> None:
     end_heartbeat(settings.run, MEMBERS_SINK)
 
 
-def members_sink(settings: Settings) -> "CassandraSink | None":
+def members_sink(settings: Settings) -> "CreatedUsers | None":
     """The Cassandra that gets the members; None where no setting names one."""
-    from bike_assets.stream.sinks.cassandra import CassandraSink
+    from bike_assets.stream.sinks.created_users import CreatedUsers
 
     url = settings.members_cassandra
-    return None if url is None else CassandraSink(url.get_secret_value())
+    return None if url is None else CreatedUsers(url.get_secret_value())
 
 
 def members_lock(settings: Settings) -> AbstractContextManager[None]:
