@@ -446,6 +446,14 @@ def run_sales_sink() -> None:
     services.run_sales_sink(settings_of())
 
 
+@services_app.command("orders-sink")
+def run_orders_sink() -> None:
+    """The orders into the Cassandra that BIKE_ORDERS_CASSANDRA names."""
+    from bike_assets import services
+
+    services.run_orders_sink(settings_of())
+
+
 @services_app.command("members-sink")
 def run_members_sink() -> None:
     """The members into the Cassandra that BIKE_MEMBERS_CASSANDRA names."""

@@ -16,7 +16,7 @@ from bike_assets.files import write_whole
 from bike_assets.heartbeats import end_heartbeat, heartbeat
 from bike_assets.locks import held, is_held
 from bike_assets.model.errors import BrokerUnavailable, HalfReplaced, LakeBroken, WrongSettings
-from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_USERS
+from bike_assets.model.tables import EVENTS_ORDERS, EVENTS_REJECTIONS, EVENTS_USERS
 from bike_assets.reporting import Reported, Reporter
 from bike_assets.settings import Settings
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bike_assets.stream.sinks.created_users import CreatedUsers
 
 POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
-SALES_SINK, SHOP = "sales-sink", "shop"
+SALES_SINK, ORDERS_SINK, SHOP = "sales-sink", "orders-sink", "shop"
 MEMBERS_SINK, MEMBERS = "members-sink", "members"
 DATA = Path(__file__).parent / "data"
 """What the product carries: the recordings of the demo, and facts of JCDecaux's contracts."""
@@ -280,6 +280,23 @@ def run_sales_sink(settings: Settings) -> None:
         run_sink(Carrier(settings.lake, sink), heartbeat(settings.run, SALES_SINK), stop)
     sink.close()
     end_heartbeat(settings.run, SALES_SINK)
+
+
+def run_orders_sink(settings: Settings) -> None:
+    """Keep the orders of a Cassandra as `events.orders` is, until told to stop. Raises WrongSettings."""
+    from bike_assets.lake.tables import ensure_table
+    from bike_assets.stream.sinks.orders import OrdersCarrier, OrdersCassandra
+    from bike_assets.stream.sinks.sales import run_sink
+
+    if settings.orders_cassandra is None:
+        raise WrongSettings("BIKE_ORDERS_CASSANDRA names no Cassandra: there is nothing to carry the orders to.")
+    stop = until_told_to_stop()
+    sink = OrdersCassandra(settings.orders_cassandra.get_secret_value())
+    ensure_table(settings.lake, EVENTS_ORDERS)
+    with held(settings.run / "orders-sink.lock", "The orders are carried over in this home already"):
+        run_sink(OrdersCarrier(settings.lake, sink), heartbeat(settings.run, ORDERS_SINK), stop)
+    sink.close()
+    end_heartbeat(settings.run, ORDERS_SINK)
 
 
 def run_members_sink(settings: Settings) -> None:

@@ -225,10 +225,12 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
         Program(DAEMON, (str(tools / "dagster-daemon"), "run", *workspace),
                 starts_at_once=False, environment=dagster),
     ]  # fmt: skip
-    if settings.sales_database is not None:
-        programs.append(Program(services.SALES_SINK, (*bike, services.SALES_SINK), environment=given, stop_s=20))
-    if settings.members_cassandra is not None:
-        programs.append(Program(services.MEMBERS_SINK, (*bike, services.MEMBERS_SINK), environment=given, stop_s=20))
+    databases = {
+        services.SALES_SINK: settings.sales_database, services.ORDERS_SINK: settings.orders_cassandra,
+        services.MEMBERS_SINK: settings.members_cassandra,
+    }  # fmt: skip
+    programs += [Program(name, (*bike, name), environment=given, stop_s=20)
+                 for name, database in databases.items() if database is not None]  # fmt: skip
     if settings.kafka is None:
         programs.insert(0, Program(BROKER, (*bike, "broker"), environment=given, stop_s=20))
     if is_demo:

@@ -106,7 +106,9 @@ def run_orders(
 
 async def _beat(writer: OrderWriter, heartbeat: Heartbeat, on_end: Callable[[], None]) -> None:
     while writer.is_alive:
-        heartbeat({"rows": {"topics/orders": writer.written}, "waiting": writer.waiting, "trouble": writer.trouble})
+        since = writer.trouble_since
+        heartbeat({"rows": {"topics/orders": writer.written}, "waiting": writer.waiting, "trouble": writer.trouble,
+                   "trouble_since": since and since.isoformat()})  # fmt: skip
         await asyncio.sleep(HEARTBEAT_S)
     on_end()
 

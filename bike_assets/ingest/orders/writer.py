@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ class OrderWriter:
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
         self.written = 0
         self.trouble: str | None = "Kafka was not yet asked what it holds."
+        self.trouble_since: datetime | None = datetime.now(UTC)
         self.failed: Exception | None = None
         self._in_hand: list[_Waiting] = []
 
@@ -188,7 +190,7 @@ class OrderWriter:
                 raise _named(err) from None
             book.note(new, copied)
             self.written += len(new)
-        self.trouble = None
+        self._is_well()
         return answers
 
     def _produce(self, producer: Producer, new: dict[Key, bytes]) -> dict[int, int]:
@@ -222,7 +224,7 @@ class OrderWriter:
             except KafkaException as err:
                 raise _named(err) from None
             self._producer = producer
-            self.trouble = None
+            self._is_well()
         return self._book, self._producer
 
     def _close(self) -> None:
@@ -233,7 +235,10 @@ class OrderWriter:
     def _say(self, err: BrokerUnavailable) -> None:
         if self.trouble != str(err):
             log.warning("orders wait for Kafka", reason=str(err))
-        self.trouble = str(err)
+        self.trouble, self.trouble_since = str(err), self.trouble_since or datetime.now(UTC)
+
+    def _is_well(self) -> None:
+        self.trouble = self.trouble_since = None
 
 
 def copy_topic(bootstrap_servers: str, partitions: int, book: Book) -> None:
