@@ -29,7 +29,7 @@ import sys
 from pathlib import Path
 from bike_assets.ingest.orders.app import run_orders
 port, servers, book = sys.argv[1:]
-run_orders("127.0.0.1", int(port), servers, 4, Path(book), 10**7, lambda _: None)
+run_orders("127.0.0.1", int(port), servers, 4, Path(book), 10**7, 90, lambda _: None)
 """
 
 

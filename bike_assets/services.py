@@ -263,7 +263,7 @@ def run_orders(settings: Settings, partitions: int) -> None:
     with held(settings.run / "orders.lock", "Orders are taken in this home already: end that service first"):
         book = settings.home / "orders.sqlite"
         run(settings.host, settings.orders_port, settings.bootstrap_servers, partitions, book,
-            settings.orders_per_second, beat)  # fmt: skip
+            settings.orders_per_second, settings.orders_days, beat)  # fmt: skip
     end_heartbeat(settings.run, ORDERS)
 
 

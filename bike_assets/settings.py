@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     requests_per_host: PositiveInt = Field(4, description="requests under way at once with one host")
     commit_seconds: PositiveFloat = Field(0.2, description="s that polls wait to share a Kafka transaction")
     orders_per_second: PositiveInt = Field(50_000, description="orders that a client may send in a second")
+    orders_days: PositiveInt = Field(90, description="days that an order may be late; older ones are refused")
     sales_database: SecretStr | None = Field(
         None, description="the SQLAlchemy URL of a PostgreSQL, MySQL or MariaDB that gets the sales")
     orders_cassandra: SecretStr | None = Field(

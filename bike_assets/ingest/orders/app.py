@@ -35,7 +35,7 @@ Heartbeat = Callable[[Mapping[str, Any]], None]
 
 
 def create_orders(
-    writer: OrderWriter, orders_per_second: int, heartbeat: Heartbeat = lambda _: None,
+    writer: OrderWriter, orders_per_second: int, days: int, heartbeat: Heartbeat = lambda _: None,
     on_end: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """The application. Its documentation at /docs needs no other host."""
@@ -59,7 +59,7 @@ def create_orders(
         try:
             body = await read_body(request)
             is_list = body.lstrip()[:1] == b"["
-            asked = Asked.of(read_orders(body, datetime.now(UTC)), is_list=is_list)
+            asked = Asked.of(read_orders(body, datetime.now(UTC), days), is_list=is_list)
             rate.take(request.client.host if request.client else "", len(asked.orders))
             answer = asyncio.wrap_future(writer.put(asked, PATIENCE_S))
             stored = await asyncio.wait_for(asyncio.shield(answer), PATIENCE_S)
@@ -87,13 +87,13 @@ def create_orders(
 
 def run_orders(
     host: str, port: int, bootstrap_servers: str, partitions: int, book: Path, orders_per_second: int,
-    heartbeat: Heartbeat,
+    days: int, heartbeat: Heartbeat,
 ) -> None:  # fmt: skip
     """Serve until SIGINT or SIGTERM. Raises AlreadyRunning where the port is taken, Fenced where another took over."""
     remedy = "stop what listens there, or set BIKE_ORDERS_PORT."
     listener = listen(host, port, "The orders cannot be taken", remedy)
-    writer = OrderWriter(bootstrap_servers, book, partitions)
-    app = create_orders(writer, orders_per_second, heartbeat, lambda: setattr(server, "should_exit", True))
+    writer = OrderWriter(bootstrap_servers, book, partitions, days)
+    app = create_orders(writer, orders_per_second, days, heartbeat, lambda: setattr(server, "should_exit", True))
     config = uvicorn.Config(
         app, log_config=None, access_log=False, ws="none", limit_concurrency=CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=GOODBYE_S, backlog=2048,

@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ ANSWER_S = 10.0
 RETRY_S = 0.5
 COPIED_AT_ONCE, COPY_S = 10_000, 0.1
 """What is read of the topic comes in lots: as many messages as there are after so long, which is waited for each."""
+
+SWEEP_S = 1.0
+"""How often some of the book is looked through for what may be forgotten."""
 
 GROUP_ORDERS = 5_000
 """So many share a transaction; one request more may go over it."""
@@ -64,8 +67,9 @@ class OrderWriter:
     into the book: so nothing that Kafka holds is unknown, whatever was killed.
     """
 
-    def __init__(self, bootstrap_servers: str, book: Path, partitions: int) -> None:
+    def __init__(self, bootstrap_servers: str, book: Path, partitions: int, days: int) -> None:
         self._servers, self._path, self._partitions = bootstrap_servers, book, partitions
+        self._days, self._sweep_due = days, 0.0
         self._queue: deque[_Waiting] = deque()
         self._orders_waiting = 0
         self._news = threading.Condition()
@@ -113,6 +117,7 @@ class OrderWriter:
         try:
             while True:
                 self._make_ready()
+                self._sweep()
                 group = self._next_group()
                 if group is None:
                     return
@@ -138,6 +143,12 @@ class OrderWriter:
                 self._open()
             except BrokerUnavailable as err:
                 self._say(err)
+
+    def _sweep(self) -> None:
+        """Forget some of what is older than what is taken; a day more, for the time that orders wait here."""
+        if self._book is not None and time.monotonic() >= self._sweep_due:
+            self._book.sweep((datetime.now(UTC) - timedelta(self._days + 1)).date())
+            self._sweep_due = time.monotonic() + SWEEP_S
 
     def _next_group(self) -> list[_Waiting] | None:
         """The requests that wait, at least one; None at the end."""
