@@ -358,7 +358,7 @@ def ci(
 
 @app.command()
 def customers(as_json: AsJson = False) -> None:
-    """Bring the customers of the orders to what the CSV that BIKE_CUSTOMERS names says now; again changes nothing."""
+    """Bring the customers of the orders to what their list says now; again changes nothing."""
     from bike_assets.services import bring_customers
 
     rows = bring_customers(settings_of())

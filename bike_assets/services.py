@@ -349,12 +349,17 @@ def run_shop(settings: Settings, seed: int) -> None:
 
 
 def bring_customers(settings: Settings) -> int:
-    """Bring `warehouse.dim_customer` to what the CSV of customers says now; its rows. Raises WrongSettings."""
+    """Bring `warehouse.dim_customer` to what the list of customers says now; its rows.
+
+    Raises WrongSettings, CustomersUnavailable.
+    """
+    from bike_assets.warehouse.customers import read_list
     from bike_assets.warehouse.dim_customer import build_customers
 
-    if settings.customers is None:
-        raise WrongSettings("BIKE_CUSTOMERS names no CSV of customers.")
-    return build_customers(settings.lake, settings.customers, datetime.now(UTC))
+    secret = settings.customers_database
+    url = None if secret is None else secret.get_secret_value()
+    customers = read_list(settings.customers, url, settings.customers_table)
+    return build_customers(settings.lake, customers, datetime.now(UTC))
 
 
 def run_simulator(settings: Settings, seed: int) -> None:

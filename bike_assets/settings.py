@@ -40,7 +40,11 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("var"), description="where all state lives: raw, kafka, lake, dagster, jars, logs")
     sources: Path = Field(Path("sources.toml"), description="the systems to poll")
-    customers: Path | None = Field(None, description="a CSV of customers with `id`, `state` and more; none without it")
+    customers: Path | None = Field(
+        None, description="customers with `id`, `state` and more: a CSV, a .parquet, or a Delta table's directory")
+    customers_database: SecretStr | None = Field(
+        None, description="the SQLAlchemy URL of a database with a table of them instead")
+    customers_table: str = Field("customers", description="the name of that table, with its schema where it needs one")
     host: str = Field("127.0.0.1", description="the address that services listen on")
     page_port: int = Field(8088, ge=1, le=65535, description="of the live page")
     dagster_port: int = Field(3000, ge=1, le=65535, description="of Dagster's UI")
@@ -149,6 +153,11 @@ class Settings(BaseSettings):
     def exports(self) -> Path:
         """Days of systems as files, for whoever takes them."""
         return self.home / "exports"
+
+    @property
+    def has_customers(self) -> bool:
+        """Whether a list of customers is named."""
+        return self.customers is not None or self.customers_database is not None
 
     @property
     def databases(self) -> list[str]:
