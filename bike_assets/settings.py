@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     spark_port: int = Field(15002, ge=1, le=65535, description="of the resident Spark driver, for runs")
     spark_memory: str = Field("1g", pattern=r"^\d+[mg]$", description="the heap of Spark's driver")
 
-    events_days: int | None = Field(None, ge=4, description="days that events are kept; without it, all are")
+    events_days: int | None = Field(None, ge=4, description="days that events are kept, but for orders; else all")
     first_day: date = Field(date(2014, 1, 1), description="the first day that the warehouse has a partition for")
 
     service_level: float = Field(0.95, ge=0, le=1, description="share of its day that a system should be seen in")
