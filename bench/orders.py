@@ -4,6 +4,7 @@ By themselves, and with the whole demo up, where a database shows the sales of o
 senders are processes of their own on the same cores: what they take, the services do not get.
 """
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,7 +13,6 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
-from http.client import HTTPConnection
 from pathlib import Path
 from statistics import quantiles
 from typing import NamedTuple
@@ -28,8 +28,10 @@ from bike_assets.local.ports import free_ports
 from bike_assets.settings import load_settings
 from bike_assets_tests.postgres import Postgres, postgres_server
 
-SENDERS, SECONDS, BATCH = 16, 15.0, 100
+SENDERS, CONNECTIONS, SECONDS, BATCH = 2, 48, 15.0, 100
 STEADY = 500
+STEADY_S = SENDERS * CONNECTIONS / STEADY
+"""Between two requests of a connection."""
 PROBES, PROBE_EVERY_S, SHOWN_WITHIN_S = 30, 1.7, 60.0
 """Orders of a source of their own, sent amid the steady load, each at another moment of the services' looks."""
 _SERVICE = """
@@ -44,8 +46,11 @@ run_orders("127.0.0.1", int(port), servers, 4, Path(book), 10**7, 90, lambda _: 
 _MADE = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+_HEAD = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
+
 class Load(NamedTuple):
-    """What one sender does: requests of so many orders, so far apart, or as fast as they are answered."""
+    """What a sender does over each connection: requests of so many orders, so far apart, or as fast as answered."""
 
     port: int
     name: str
@@ -95,7 +100,7 @@ def amid_the_demo() -> None:
 def measure(port: int, beside: str) -> None:
     """The three loads, each with a warm service."""
     send(port, "warm", 1, 0.0, 2.0)
-    for name, orders, every_s in (("steady", 1, SENDERS / STEADY), ("single", 1, 0.0), ("batch", BATCH, 0.0)):
+    for name, orders, every_s in (("steady", 1, STEADY_S), ("single", 1, 0.0), ("batch", BATCH, 0.0)):
         say(f"orders, {beside}: {name}")
         seconds, took = send(port, name, orders, every_s, SECONDS)
         cuts = quantiles(took, n=100, method="inclusive")
@@ -109,7 +114,7 @@ def visible(port: int, database: Postgres) -> None:
     say("orders, demo: visible")
     with ProcessPoolExecutor(SENDERS) as pool:
         # Its processes are there before the threads, which they would copy.
-        loads = _loads(port, "beside", 1, SENDERS / STEADY, PROBES * PROBE_EVERY_S + SHOWN_WITHIN_S / 2)
+        loads = _loads(port, "beside", 1, STEADY_S, PROBES * PROBE_EVERY_S + SHOWN_WITHIN_S / 2)
         beside = [pool.submit(_sender, load) for load in loads]
         sent: dict[str, float] = {}
         sending = threading.Thread(target=_send_probes, args=(port, sent))
@@ -148,10 +153,9 @@ def _watch(database: Postgres, sent: dict[str, float]) -> list[float]:
 
 def send(port: int, name: str, orders: int, every_s: float, seconds: float) -> tuple[float, list[float]]:
     """All senders at once; how long it took, and each request's time. A request that is not stored is an error."""
-    loads = _loads(port, name, orders, every_s, seconds)
     began = time.monotonic()
     with ProcessPoolExecutor(SENDERS) as pool:
-        took = [each for found in pool.map(_sender, loads) for each in found]
+        took = [each for found in pool.map(_sender, _loads(port, name, orders, every_s, seconds)) for each in found]
     return max(seconds, time.monotonic() - began), took
 
 
@@ -160,21 +164,33 @@ def _loads(port: int, name: str, orders: int, every_s: float, seconds: float) ->
 
 
 def _sender(load: Load) -> list[float]:
-    connection = HTTPConnection("127.0.0.1", load.port, timeout=30)
-    began = time.monotonic()
+    """What one process sends, over some connections at once."""
+
+    async def over_all() -> list[list[float]]:
+        return await asyncio.gather(*(_connection(load, number) for number in range(CONNECTIONS)))
+
+    return [each for found in asyncio.run(over_all()) for each in found]
+
+
+async def _connection(load: Load, number: int) -> list[float]:
+    """One request after the other, by as little code as HTTP takes: a library would take what the service needs."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", load.port)
     took: list[float] = []
-    due = began
-    while due - began < load.seconds and time.monotonic() - began < load.seconds:
-        time.sleep(max(due - time.monotonic(), 0))
-        raw = json.dumps([_order(f"{load.name}-{len(took)}-{n}") for n in range(load.orders)]).encode()
+    began = time.monotonic()
+    due = began + number * load.every_s / CONNECTIONS
+    while (now := time.monotonic()) - began < load.seconds:
+        if load.every_s:
+            await asyncio.sleep(max(due - now, 0))
+        raw = json.dumps([_order(f"{load.name}-{number}-{len(took)}-{n}") for n in range(load.orders)]).encode()
         asked = time.monotonic()
-        connection.request("POST", "/orders", raw, {"content-type": "application/json"})
-        answer = connection.getresponse()
-        said = answer.read()
-        assert answer.status == 201, said
+        writer.write(_HEAD % len(raw) + raw)
+        head = await reader.readuntil(b"\r\n\r\n")
+        said = await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
+        assert head.startswith(b"HTTP/1.1 201"), said
         # From when it was due: a service that is late makes the next ones late too.
         took.append(time.monotonic() - (due if load.every_s else asked))
         due += load.every_s
+    writer.close()
     return took
 
 

@@ -179,14 +179,13 @@ def _path(parts: Iterable[str | int]) -> str:
 def _refuse_wrong_times(found: list[OrderIn], now: datetime, days: int, *, is_list: bool) -> None:
     """Older ones may have been stored and forgotten: whether they are new, nobody could tell."""
     first = FIRST if now - FIRST < timedelta(days) else now - timedelta(days)
-    says = f"Input should be an instant since {first:%Y-%m-%dT%H:%M:%SZ}, and not in the future."
-    wrong = [
-        Problem(place(index, "created_at", is_list=is_list), says)
-        for index, each in enumerate(found)
-        if not first <= each.created_at <= now + AHEAD
-    ]
+    last = now + AHEAD
+    wrong = [index for index, each in enumerate(found) if not first <= each.created_at <= last]
     if wrong:
-        raise OrdersRefused(422, wrong[:SHOWN])
+        says = f"Input should be an instant since {first:%Y-%m-%dT%H:%M:%SZ}, and not in the future."
+        raise OrdersRefused(
+            422, [Problem(place(index, "created_at", is_list=is_list), says) for index in wrong[:SHOWN]]
+        )
 
 
 def _order(each: OrderIn) -> Order:
