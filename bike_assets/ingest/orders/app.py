@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bike_assets.ingest.orders.judging import Asked, Stored
 from bike_assets.ingest.orders.limits import Rate, Unacceptable, read_body
@@ -77,12 +78,30 @@ def create_orders(
             return Response(status_code=400)  # nobody is there to read it
         return _json(201 if stored.stored else 200, stored)
 
+    app.add_middleware(Straight, path="/orders", handle=take_orders)
+
     @app.get("/healthz", include_in_schema=False)
     async def health() -> Response:
         is_well = writer.is_alive and writer.trouble is None
         return _json(200 if is_well else 503, {"is_alive": writer.is_alive, "trouble": writer.trouble})
 
     return app
+
+
+class Straight:
+    """Hands a POST to a path to what handles it. FastAPI's own way there takes longer than the order itself; the route
+    stays, for the documentation and for every other method.
+    """
+
+    def __init__(self, app: ASGIApp, path: str, handle: Callable[[Request], Awaitable[Response]]) -> None:
+        self._app, self._path, self._handle = app, path, handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == self._path and scope["method"] == "POST":
+            response = await self._handle(Request(scope, receive))
+            await response(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def run_orders(
