@@ -1,5 +1,6 @@
 """Each service put together from the settings: the one place where layers meet outside Dagster."""
 
+import os
 import secrets
 import signal
 import threading
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
 SALES_SINK, ORDERS_SINK, SHOP = "sales-sink", "orders-sink", "shop"
 MEMBERS_SINK, MEMBERS = "members-sink", "members"
+GIVES_WAY = 10
+"""The stream's niceness: who sends an order or looks at the page waits for the answer, the tables catch up."""
+
 DATA = Path(__file__).parent / "data"
 """What the product carries: the recordings of the demo, and facts of JCDecaux's contracts."""
 
@@ -180,6 +184,7 @@ def run_stream(settings: Settings, spark: "SparkHome") -> None:
     from bike_assets.stream.progress import EVENTS
     from bike_assets.stream.service import run_stream as run
 
+    os.nice(GIVES_WAY)
     stop = until_told_to_stop()
     reporter = Reporter(settings.dagster_ui)
     beat_heart = heartbeat(settings.run, STREAM)

@@ -42,7 +42,7 @@ def test_each_file_is_what_its_importer_asks_for(kind: str) -> None:
     for each in found.values():
         jsonschema.validate(each, SCHEMAS[kind])
     assert {path.relative_to(ASSETS).parts[0] for path in ASSETS.rglob("*.yaml")} == {*SCHEMAS, "metadata.yaml"}
-    assert yaml.safe_load((ASSETS / "metadata.yaml").read_text())["type"] == "Dashboard"
+    assert yaml.safe_load((ASSETS / "metadata.yaml").read_text())["type"] == "assets"
 
 
 def test_no_two_have_one_identity() -> None:

@@ -23,6 +23,7 @@ import requests
 
 from bike_assets.heartbeats import read_heartbeat
 from bike_assets.local.jars import Jars
+from bike_assets.services import GIVES_WAY
 from bike_assets_tests.faults.test_kills import is_broker_up, is_streaming, kill
 from bike_assets_tests.journeys.homes import Home, end, home, wait_until
 from bike_assets_tests.postgres import Postgres, Server, restartable_postgres
@@ -150,6 +151,7 @@ class Disturber:
             wait_until(lambda pid=process.pid: is_streaming(self.home, pid), READY_S, "the stream is up")  # type: ignore[misc]
             self.is_broken.wait(chance.uniform(0.5, 5))
             spark = psutil.Process(process.pid).children(recursive=True)
+            assert all(each.nice() >= GIVES_WAY for each in spark), "it keeps no order waiting"
             os.kill(process.pid, signal.SIGKILL)
             if self.kills[STREAM] % 2 == 0:  # else Spark goes on until it sees that nobody is there
                 kill(spark)

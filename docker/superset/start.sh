@@ -10,16 +10,7 @@ superset fab create-admin --username admin --firstname Sales --lastname Admin --
   --password "$SUPERSET_PASSWORD"
 superset init
 
-bundle=$(mktemp -d)
-cp -r "${SALES_ASSETS:-/opt/sales/assets}" "$bundle/sales"
-# The address holds a password: it stands in no file of the image.
-python3 -c 'import os, pathlib, sys
-path = pathlib.Path(sys.argv[1])
-path.write_text(path.read_text().replace("__SALES_DATABASE__", os.environ["BIKE_SALES_DATABASE"]))
-' "$bundle/sales/databases/sales.yaml"
-(cd "$bundle" && python3 -m zipfile -c sales.zip sales)
-superset import-dashboards --path "$bundle/sales.zip" --username admin
-rm -r "$bundle"
+python3 "$(dirname "$0")/load.py"
 
 exec gunicorn --bind "0.0.0.0:${SUPERSET_PORT:-8088}" --workers 1 --worker-class gthread --threads 8 --timeout 60 \
   "superset.app:create_app()"
