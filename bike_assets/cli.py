@@ -360,7 +360,7 @@ def ci(
 
 @app.command()
 def customers(as_json: AsJson = False) -> None:
-    """Bring the customers of the orders to what the CSV that BIKE_CUSTOMERS names says now; again changes nothing."""
+    """Bring the customers of the orders to what their list says now; again changes nothing."""
     from bike_assets.services import bring_customers
 
     rows = bring_customers(settings_of())
@@ -446,6 +446,14 @@ def run_sales_sink() -> None:
     from bike_assets import services
 
     services.run_sales_sink(settings_of())
+
+
+@services_app.command("orders-sink")
+def run_orders_sink() -> None:
+    """The orders into the Cassandra that BIKE_ORDERS_CASSANDRA names."""
+    from bike_assets import services
+
+    services.run_orders_sink(settings_of())
 
 
 @services_app.command("members-sink")

@@ -1,6 +1,7 @@
 """Each service put together from the settings: the one place where layers meet outside Dagster."""
 
 import json
+import os
 import secrets
 import signal
 import threading
@@ -17,7 +18,7 @@ from bike_assets.files import write_whole
 from bike_assets.heartbeats import end_heartbeat, heartbeat
 from bike_assets.locks import held, is_held
 from bike_assets.model.errors import BrokerUnavailable, HalfReplaced, LakeBroken, WrongSettings
-from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_USERS
+from bike_assets.model.tables import EVENTS_ORDERS, EVENTS_REJECTIONS, EVENTS_USERS
 from bike_assets.reporting import Reported, Reporter
 from bike_assets.settings import Settings
 
@@ -33,11 +34,14 @@ if TYPE_CHECKING:
     from bike_assets.sources.plan import Defaults
     from bike_assets.stream.closing import Closed, Report
     from bike_assets.stream.service import StreamPlan
-    from bike_assets.stream.sinks.cassandra import CassandraSink
+    from bike_assets.stream.sinks.created_users import CreatedUsers
 
 POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
-SALES_SINK, SHOP = "sales-sink", "shop"
+SALES_SINK, ORDERS_SINK, SHOP = "sales-sink", "orders-sink", "shop"
 MEMBERS_SINK, MEMBERS = "members-sink", "members"
+GIVES_WAY = 10
+"""The stream's niceness: who sends an order or looks at the page waits for the answer, the tables catch up."""
+
 DATA = Path(__file__).parent / "data"
 """What the product carries: the recordings of the demo, and facts of JCDecaux's contracts."""
 
@@ -196,6 +200,7 @@ def run_stream(settings: Settings, spark: "SparkHome") -> None:
     from bike_assets.stream.progress import EVENTS
     from bike_assets.stream.service import run_stream as run
 
+    os.nice(GIVES_WAY)
     stop = until_told_to_stop()
     reporter = Reporter(settings.dagster_ui)
     beat_heart = heartbeat(settings.run, STREAM)
@@ -280,7 +285,7 @@ def run_orders(settings: Settings, partitions: int) -> None:
     with held(settings.run / "orders.lock", "Orders are taken in this home already: end that service first"):
         book = settings.home / "orders.sqlite"
         run(settings.host, settings.orders_port, settings.bootstrap_servers, partitions, book,
-            settings.orders_per_second, beat)  # fmt: skip
+            settings.orders_per_second, settings.orders_days, beat)  # fmt: skip
     end_heartbeat(settings.run, ORDERS)
 
 
@@ -297,6 +302,23 @@ def run_sales_sink(settings: Settings) -> None:
         run_sink(Carrier(settings.lake, sink), heartbeat(settings.run, SALES_SINK), stop)
     sink.close()
     end_heartbeat(settings.run, SALES_SINK)
+
+
+def run_orders_sink(settings: Settings) -> None:
+    """Keep the orders of a Cassandra as `events.orders` is, until told to stop. Raises WrongSettings."""
+    from bike_assets.lake.tables import ensure_table
+    from bike_assets.stream.sinks.orders import OrdersCarrier, OrdersCassandra
+    from bike_assets.stream.sinks.sales import run_sink
+
+    if settings.orders_cassandra is None:
+        raise WrongSettings("BIKE_ORDERS_CASSANDRA names no Cassandra: there is nothing to carry the orders to.")
+    stop = until_told_to_stop()
+    sink = OrdersCassandra(settings.orders_cassandra.get_secret_value())
+    ensure_table(settings.lake, EVENTS_ORDERS)
+    with held(settings.run / "orders-sink.lock", "The orders are carried over in this home already"):
+        run_sink(OrdersCarrier(settings.lake, sink), heartbeat(settings.run, ORDERS_SINK), stop)
+    sink.close()
+    end_heartbeat(settings.run, ORDERS_SINK)
 
 
 def run_members_sink(settings: Settings) -> None:
@@ -316,12 +338,12 @@ def run_members_sink(settings: Settings) -> None:
     end_heartbeat(settings.run, MEMBERS_SINK)
 
 
-def members_sink(settings: Settings) -> "CassandraSink | None":
+def members_sink(settings: Settings) -> "CreatedUsers | None":
     """The Cassandra that gets the members; None where no setting names one."""
-    from bike_assets.stream.sinks.cassandra import CassandraSink
+    from bike_assets.stream.sinks.created_users import CreatedUsers
 
     url = settings.members_cassandra
-    return None if url is None else CassandraSink(url.get_secret_value())
+    return None if url is None else CreatedUsers(url.get_secret_value())
 
 
 def members_lock(settings: Settings) -> AbstractContextManager[None]:
@@ -349,12 +371,17 @@ def run_shop(settings: Settings, seed: int) -> None:
 
 
 def bring_customers(settings: Settings) -> int:
-    """Bring `warehouse.dim_customer` to what the CSV of customers says now; its rows. Raises WrongSettings."""
+    """Bring `warehouse.dim_customer` to what the list of customers says now; its rows.
+
+    Raises WrongSettings, CustomersUnavailable.
+    """
+    from bike_assets.warehouse.customers import read_list
     from bike_assets.warehouse.dim_customer import build_customers
 
-    if settings.customers is None:
-        raise WrongSettings("BIKE_CUSTOMERS names no CSV of customers.")
-    return build_customers(settings.lake, settings.customers, datetime.now(UTC))
+    secret = settings.customers_database
+    url = None if secret is None else secret.get_secret_value()
+    customers = read_list(settings.customers, url, settings.customers_table)
+    return build_customers(settings.lake, customers, datetime.now(UTC))
 
 
 def run_simulator(settings: Settings, seed: int) -> None:

@@ -40,7 +40,11 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("var"), description="where all state lives: raw, kafka, lake, dagster, jars, logs")
     sources: Path = Field(Path("sources.toml"), description="the systems to poll")
-    customers: Path | None = Field(None, description="a CSV of customers with `id`, `state` and more; none without it")
+    customers: Path | None = Field(
+        None, description="customers with `id`, `state` and more: a CSV, a .parquet, or a Delta table's directory")
+    customers_database: SecretStr | None = Field(
+        None, description="the SQLAlchemy URL of a database with a table of them instead")
+    customers_table: str = Field("customers", description="the name of that table, with its schema where it needs one")
     host: str = Field("127.0.0.1", description="the address that services listen on")
     page_port: int = Field(8088, ge=1, le=65535, description="of the live page")
     dagster_port: int = Field(3000, ge=1, le=65535, description="of Dagster's UI")
@@ -57,7 +61,7 @@ class Settings(BaseSettings):
     spark_port: int = Field(15002, ge=1, le=65535, description="of the resident Spark driver, for runs")
     spark_memory: str = Field("1g", pattern=r"^\d+[mg]$", description="the heap of Spark's driver")
 
-    events_days: int | None = Field(None, ge=4, description="days that events are kept; without it, all are")
+    events_days: int | None = Field(None, ge=4, description="days that events are kept, but for orders; else all")
     first_day: date = Field(date(2014, 1, 1), description="the first day that the warehouse has a partition for")
 
     service_level: float = Field(0.95, ge=0, le=1, description="share of its day that a system should be seen in")
@@ -69,8 +73,11 @@ class Settings(BaseSettings):
     requests_per_host: PositiveInt = Field(4, description="requests under way at once with one host")
     commit_seconds: PositiveFloat = Field(0.2, description="s that polls wait to share a Kafka transaction")
     orders_per_second: PositiveInt = Field(50_000, description="orders that a client may send in a second")
+    orders_days: PositiveInt = Field(90, description="days that an order may be late; older ones are refused")
     sales_database: SecretStr | None = Field(
         None, description="the SQLAlchemy URL of a PostgreSQL, MySQL or MariaDB that gets the sales")
+    orders_cassandra: SecretStr | None = Field(
+        None, description="a Cassandra that gets the orders, as cassandra://user:password@host:9042")
     members_url: str | None = Field(None, description="a members API of randomuser.me's format; without it, none")
     members_key: SecretStr | None = Field(
         None, description="with it members' addresses and ids are hashed, 32 characters or more")
@@ -146,6 +153,11 @@ class Settings(BaseSettings):
     def exports(self) -> Path:
         """Days of systems as files, for whoever takes them."""
         return self.home / "exports"
+
+    @property
+    def has_customers(self) -> bool:
+        """Whether a list of customers is named."""
+        return self.customers is not None or self.customers_database is not None
 
     @property
     def databases(self) -> list[str]:

@@ -65,6 +65,7 @@ class CassandraServer:
 
     port: int
     keyspace: str = ""
+    pid: int = 0
 
     @property
     def url(self) -> str:
@@ -104,7 +105,7 @@ def cassandra_server(home: Path) -> Iterator[CassandraServer]:
         try:
             wait_until(lambda: _answers(native) or process.poll() is not None, 120)
             assert process.poll() is None, (root / "log").read_text()[-3000:]
-            yield CassandraServer(native)
+            yield CassandraServer(native, pid=process.pid)
         finally:
             process.kill()
             process.wait(30)

@@ -58,38 +58,64 @@ def tool(name: str) -> str:
     return found
 
 
-@contextmanager
-def postgres_server(**settings: str) -> Iterator[Postgres]:
-    """A server for as long as the block runs, in a directory of its own; it refuses to run as root, so it does not."""
-    owner = "postgres" if os.getuid() == 0 else None
-    root = Path(tempfile.mkdtemp(prefix="bike-postgres-"))
-    try:
+class Server:
+    """A server in a directory of its own, which may be killed and started again; it refuses to run as root."""
+
+    def __init__(self, root: Path, **settings: str) -> None:
+        self._root, self._data, (self._port,) = root, root / "data", free_ports(1)
+        self._options = [word for name, value in (_SETTINGS | settings).items() for word in ("-c", f"{name}={value}")]
+        self._owner = "postgres" if os.getuid() == 0 else None
+        self._process: subprocess.Popen[bytes] | None = None
         secret = root / "password"
         secret.write_text(PASSWORD)
-        if owner is not None:
-            if owner not in {each.pw_name for each in pwd.getpwall()}:
+        if self._owner is not None:
+            if self._owner not in {each.pw_name for each in pwd.getpwall()}:
                 raise SomethingMissing("PostgreSQL does not run as root, and there is no user postgres to run it.")
             for path in (root, secret):
-                shutil.chown(path, owner, owner)
-        data = root / "data"
+                shutil.chown(path, self._owner, self._owner)
         subprocess.run(
-            [tool("initdb"), "-D", data, "-U", USER, "--auth", "scram-sha-256", "--pwfile", secret, "--no-sync",
-             "--encoding", "UTF8", "--locale", "C"], user=owner, group=owner, cwd=root, check=True, capture_output=True,
+            [tool("initdb"), "-D", self._data, "-U", USER, "--auth", "scram-sha-256", "--pwfile", secret, "--no-sync",
+             "--encoding", "UTF8", "--locale", "C"],
+            user=self._owner, group=self._owner, cwd=root, check=True, capture_output=True,
         )  # fmt: skip
-        (port,) = free_ports(1)
-        options = [word for name, value in (_SETTINGS | settings).items() for word in ("-c", f"{name}={value}")]
-        with (root / "log").open("wb") as log:
+
+    def start(self) -> Postgres:
+        """Start it, and wait until it answers."""
+        with (self._root / "log").open("ab") as log:
             server = subprocess.Popen(
-                [tool("postgres"), "-D", data, "-p", str(port), *options], user=owner, group=owner, cwd=root,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [tool("postgres"), "-D", self._data, "-p", str(self._port), *self._options],
+                user=self._owner, group=self._owner, cwd=self._root, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
+        self._process = server
+        wait_until(lambda: _is_ready(self._port) or server.poll() is not None)
+        assert server.poll() is None, (self._root / "log").read_text()
+        return Postgres(self._port)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """End it at once, and in order; by SIGQUIT without order, as where the power goes."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(30)
+            self._process = None
+
+
+@contextmanager
+def postgres_server(**settings: str) -> Iterator[Postgres]:
+    """A server for as long as the block runs."""
+    with restartable_postgres(**settings) as server:
+        yield server.start()
+
+
+@contextmanager
+def restartable_postgres(**settings: str) -> Iterator[Server]:
+    """A server that the block starts and stops; not there after it."""
+    root = Path(tempfile.mkdtemp(prefix="bike-postgres-"))
+    try:
+        server = Server(root, **settings)
         try:
-            wait_until(lambda: _is_ready(port) or server.poll() is not None)
-            assert server.poll() is None, (root / "log").read_text()
-            yield Postgres(port)
+            yield server
         finally:
-            server.send_signal(signal.SIGINT)  # ends at once, and in order
-            server.wait(30)
+            server.stop()
     finally:
         shutil.rmtree(root)
 

@@ -9,7 +9,9 @@ from bike_assets.alerts.incidents import Severity, Trouble
 from bike_assets.heartbeats import FRESH_S, Heartbeat
 from bike_assets.sources.redaction import redact_text
 
-POLLER, STREAM = "poller", "stream"
+POLLER, STREAM, ORDERS = "poller", "stream", "orders"
+SINKS = ("sales-sink", "orders-sink", "members-sink")
+WATCHED = (POLLER, STREAM, ORDERS, *SINKS)
 FAILURES = 3
 """A query that failed so often in a row is not coming back by itself soon."""
 
@@ -63,6 +65,25 @@ def _within(beat: Heartbeat, now: datetime) -> Iterator[Trouble]:
             queued = sum(lane["queued"] for lane in beat.details["lanes"])
             says = f"The poller wrote nothing to Kafka for {waits:.0f} s: {queued} answers wait."
             yield Trouble("service/poller/lag", says, now)
+    elif beat.service == ORDERS:
+        troubled = _age_s(beat.details.get("trouble_since"), now)
+        if troubled is not None and troubled > UNWRITTEN.total_seconds():
+            says = f"Orders cannot be stored for {troubled:.0f} s: {redact_text(beat.details['trouble'])}"
+            yield Trouble("service/orders/lag", says, now)
+    elif beat.service in SINKS:
+        yield from _behind_database(beat, now)
+
+
+def _behind_database(beat: Heartbeat, now: datetime) -> Iterator[Trouble]:
+    """What keeps a sink from a database; one that never reached it since its start is not waited for."""
+    trouble, behind = beat.details.get("trouble"), _age_s(beat.details.get("caught_up_at"), now)
+    if behind is None and trouble is None:
+        return
+    if behind is None or behind > BEHIND.total_seconds():
+        age = "since its start" if behind is None else f"for {behind:.0f} s"
+        reason = redact_text(trouble) if trouble else "it is at work on what waits."
+        says = f"The {beat.service} has not brought its database up to date {age}: {reason}"
+        yield Trouble(f"service/{beat.service}/lag", says, now, Severity.WARNING)
 
 
 def figures(beat: Heartbeat, now: datetime) -> dict[str, float]:
@@ -74,6 +95,12 @@ def figures(beat: Heartbeat, now: datetime) -> dict[str, float]:
         found["answers_waiting"] = sum(lane["queued"] for lane in lanes)
         found["quiet_systems"] = len(beat.details.get("quiet", ()))
         return found
+    if beat.service == ORDERS:
+        return found | {"orders_waiting": beat.details.get("waiting", 0)}
+    if beat.service in SINKS:
+        behind, waiting = _age_s(beat.details.get("caught_up_at"), now), beat.details.get("behind")
+        told = {"lag_s": None if behind is None else round(behind, 1), "rows_waiting": waiting}
+        return found | {name: each for name, each in told.items() if each is not None}
     behind, messages = lag_s(beat, now), (beat.details.get("lag") or {}).get("messages")
     if behind is not None:
         found["lag_s"] = round(behind, 1)
@@ -84,8 +111,11 @@ def figures(beat: Heartbeat, now: datetime) -> dict[str, float]:
 
 def lag_s(beat: Heartbeat, now: datetime) -> float | None:
     """For how long the stream has not held all that the topics hold; None where it does not know."""
-    caught_up_at = (beat.details.get("lag") or {}).get("caught_up_at")
-    return None if caught_up_at is None else (now - datetime.fromisoformat(caught_up_at)).total_seconds()
+    return _age_s((beat.details.get("lag") or {}).get("caught_up_at"), now)
+
+
+def _age_s(instant: str | None, now: datetime) -> float | None:
+    return None if instant is None else (now - datetime.fromisoformat(instant)).total_seconds()
 
 
 def longest_wait_s(lanes: Iterable[Mapping[str, Any]], now: datetime) -> float:

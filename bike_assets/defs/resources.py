@@ -4,7 +4,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bike_assets.alerts.desk import Desk
     from bike_assets.sources.config import Source
     from bike_assets.sources.redaction import Secrets
+    from bike_assets.warehouse.customers import Customer
 
 SPARKS_LOST = 2
 """How often a step is begun again whose Spark driver went away."""
@@ -63,12 +64,22 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     path: str
     events_days: int | None = None
-    customers: str | None = None
-    """The CSV of customers; none where there is none."""
 
     @property
     def directory(self) -> Path:
         return Path(self.path)
+
+    def customers(self) -> "Mapping[str, Customer] | None":
+        """What the list of customers says now; None where the settings name none.
+
+        A database's address holds a secret: it is read here, and is no part of Dagster's configuration.
+        """
+        from bike_assets.warehouse.customers import read_list
+
+        settings = load_settings()
+        if not settings.has_customers:
+            return None
+        return read_list(settings.customers, _shown(settings.customers_database), settings.customers_table)
 
     def today(self) -> date:
         """The UTC date."""
@@ -279,8 +290,7 @@ def resources() -> dict[str, dg.ConfigurableResource[Any]]:
     return {
         "bike": bike,
         "spark": spark,
-        "lake": Lake(path=str(settings.lake), events_days=settings.events_days,
-                     customers=None if settings.customers is None else str(settings.customers)),
+        "lake": Lake(path=str(settings.lake), events_days=settings.events_days),
         "exports": Exports(path=str(settings.exports)),
         "sources": Sources(path=str(settings.sources), service_level=settings.service_level),
         "record": Record(days=settings.dagster_days),

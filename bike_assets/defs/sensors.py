@@ -10,7 +10,7 @@ import dagster as dg
 
 from bike_assets.alerts import runs, systems
 from bike_assets.alerts import services as rules
-from bike_assets.alerts.services import POLLER, STREAM
+from bike_assets.alerts.services import ORDERS, POLLER, STREAM, WATCHED
 from bike_assets.defs.resources import Alerts
 from bike_assets.defs.run_ends import ended_after, not_retried
 from bike_assets.defs.serving.assets import GROUP as SERVING
@@ -18,7 +18,11 @@ from bike_assets.defs.warehouse.assets import GROUP as WAREHOUSE
 from bike_assets.heartbeats import FRESH_S, read_heartbeat
 
 RUNNING = dg.DefaultSensorStatus.RUNNING
-SHOWN_ON = {POLLER: ["raw", "answers"], STREAM: ["events", "polls"]}
+SHOWN_ON = {
+    POLLER: ["raw", "answers"], STREAM: ["events", "polls"], ORDERS: ["topics", "orders"],
+    "sales-sink": ["live", "orders_by_source_state"], "orders-sink": ["events", "orders"],
+    "members-sink": ["events", "users"],
+}  # fmt: skip
 """The asset on whose page a service's heartbeat and lag are plotted."""
 
 PLOTTED_EVERY = timedelta(minutes=1)
@@ -31,12 +35,12 @@ FIRST_LOOK = timedelta(hours=1)
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=RUNNING,
-    description="The poller and the stream live and keep up. What is dead or hangs, the supervisor starts again.",
+    description="Poller, stream, orders and sinks live and keep up. What is dead, the supervisor starts again.",
 )
 def services(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorResult:
     now = datetime.now(UTC)
     desk = alerts.desk("services", now)
-    beats = {name: read_heartbeat(alerts.directory, name) for name in (POLLER, STREAM)}
+    beats = {name: read_heartbeat(alerts.directory, name) for name in WATCHED}
     for name, beat in beats.items():
         rules.watch(desk, name, beat, now)
     desk.close()
@@ -44,7 +48,7 @@ def services(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorRe
     plotted_at = datetime.fromisoformat(context.cursor) if context.cursor else None
     is_plotted = plotted_at is None or now - plotted_at >= PLOTTED_EVERY
     well = f"Alive, and not behind: {', '.join(there)}."
-    nobody = "No poller and no stream was started in this home; `bike up` starts them."
+    nobody = "Nothing that is watched was started in this home; `bike up` starts them."
     return dg.SensorResult(
         skip_reason=desk.says(well if there else nobody),
         asset_events=[

@@ -24,7 +24,10 @@ def status(settings: Settings) -> dict[str, Any]:
     """Each service with its state and what its heartbeat says."""
     states = Supervision(settings.home).states()
     # Nobody misses a sink that no setting asks for.
-    asked = {services.SALES_SINK: settings.sales_database, services.MEMBERS_SINK: settings.members_cassandra}
+    asked = {
+        services.SALES_SINK: settings.sales_database, services.ORDERS_SINK: settings.orders_cassandra,
+        services.MEMBERS_SINK: settings.members_cassandra,
+    }  # fmt: skip
     unwanted = {name for name, database in asked.items()
                 if database is None and read_heartbeat(settings.run, name) is None}  # fmt: skip
     names = sorted({*(states or {}), *BEATING} - unwanted)
@@ -117,7 +120,9 @@ def _says(beat: Heartbeat) -> str:
             stored, trouble = beat.details["rows"]["topics/orders"], beat.details["trouble"]
             return f"{stored} orders stored, {beat.details['waiting']} wait" + (f"; {trouble}" if trouble else "")
         case services.MEMBERS_SINK:
-            return _members_sink(beat.details)
+            return _cassandra_sink("members", beat.details)
+        case services.ORDERS_SINK:
+            return _cassandra_sink("orders", beat.details)
         case services.SALES_SINK:
             at, trouble = beat.details["caught_up_at"], beat.details["trouble"]
             age = f"as the lake's were {_age_s(at):.0f} s ago" if at else "not there yet"
@@ -126,9 +131,9 @@ def _says(beat: Heartbeat) -> str:
             return ""
 
 
-def _members_sink(details: Mapping[str, Any]) -> str:
+def _cassandra_sink(what: str, details: Mapping[str, Any]) -> str:
     at, behind, trouble = details["caught_up_at"], details["behind"], details["trouble"]
-    age = f"has the members of {_age_s(at):.0f} s ago" if at else "not there yet"
+    age = f"has the {what} of {_age_s(at):.0f} s ago" if at else "not there yet"
     waiting = "how many wait is not known" if behind is None else f"{behind} wait"
     return f"Cassandra {age}, {waiting}" + (f"; {trouble}" if trouble else "")
 

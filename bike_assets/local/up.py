@@ -11,6 +11,7 @@ from pathlib import Path
 import requests
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from bike_assets import services
@@ -24,7 +25,7 @@ from bike_assets.local.supervision import Program, Supervision
 from bike_assets.local.watchdog import kill_hanging
 from bike_assets.local.work import replay_files
 from bike_assets.locks import held
-from bike_assets.model.errors import Fenced, ServiceNotReady
+from bike_assets.model.errors import CustomersUnavailable, Fenced, ServiceNotReady
 from bike_assets.settings import Settings
 from bike_assets.sources.config import load_sources
 
@@ -132,8 +133,7 @@ def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_dem
     supervision.start(programs)
     steps.wait(BROKER if settings.kafka is None else "Kafka", lambda: parts.is_broker_up(settings, 0.5))
     parts.existing_kafka(settings)
-    if settings.customers is not None:
-        services.bring_customers(settings)
+    _bring_customers(settings, steps)
     for name in (services.STREAM, services.PAGE, services.ORDERS):
         supervision.start_program(name)
     if is_demo:
@@ -158,6 +158,15 @@ def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_dem
     if is_demo:
         # The first members: by then it keeps nobody waiting, and Dagster asks for the later ones.
         _aside(settings, services.MEMBERS, ["bike_assets", "members", "poll"], _given(settings, is_demo=True))
+
+
+def _bring_customers(settings: Settings, steps: Steps) -> None:
+    """A database that is down keeps nothing from starting: the customers stay as they were."""
+    if settings.has_customers:
+        try:
+            services.bring_customers(settings)
+        except CustomersUnavailable as err:
+            steps.say("customers", f"[yellow]{escape(str(err))}[/]")
 
 
 def _ending_orphans(settings: Settings, home: Path) -> subprocess.Popen[bytes]:
@@ -225,10 +234,12 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
         Program(DAEMON, (str(tools / "dagster-daemon"), "run", *workspace),
                 starts_at_once=False, environment=dagster),
     ]  # fmt: skip
-    if settings.sales_database is not None:
-        programs.append(Program(services.SALES_SINK, (*bike, services.SALES_SINK), environment=given, stop_s=20))
-    if settings.members_cassandra is not None:
-        programs.append(Program(services.MEMBERS_SINK, (*bike, services.MEMBERS_SINK), environment=given, stop_s=20))
+    databases = {
+        services.SALES_SINK: settings.sales_database, services.ORDERS_SINK: settings.orders_cassandra,
+        services.MEMBERS_SINK: settings.members_cassandra,
+    }  # fmt: skip
+    programs += [Program(name, (*bike, name), environment=given, stop_s=20)
+                 for name, database in databases.items() if database is not None]  # fmt: skip
     if settings.kafka is None:
         programs.insert(0, Program(BROKER, (*bike, "broker"), environment=given, stop_s=20))
     if is_demo:

@@ -75,6 +75,12 @@ class ServiceNotReady(BikeAssetsError):
     """A service did not come up, or did not do what was asked of it, in time."""
 
 
+class CustomersUnavailable(BikeAssetsError):
+    """The database with the list of customers does not answer: they stay as they are until it does."""
+
+    retryable = True
+
+
 class SinkUnavailable(BikeAssetsError):
     """A database did not take what is to be in it: it is tried again until it does."""
 

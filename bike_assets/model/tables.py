@@ -125,6 +125,9 @@ EVENTS_TABLES = (
 DESCRIPTIONS = (EVENTS_STATION_INFORMATION, EVENTS_SYSTEM_INFORMATION)
 """A row of these holds until the next one, however long that is: no day of them can be left out."""
 
+KEPT = (*DESCRIPTIONS, EVENTS_ORDERS, EVENTS_USERS)
+"""However old: the sales are those of all orders, and a member is one until they are forgotten."""
+
 LIVE_TABLES = (LIVE_SYSTEM_MINUTE, LIVE_VEHICLES_SYSTEM_MINUTE, LIVE_ORDERS_BY_SOURCE_STATE)
 TABLES = (*EVENTS_TABLES, *LIVE_TABLES, *WAREHOUSE_TABLES, DIM_CUSTOMER)
 """`warehouse.dim_customer` is made of a list, not of days of events: it is none of the tables that `build` builds."""

@@ -8,7 +8,7 @@ import pytest
 
 from bike_assets.alerts.desk import Desk
 from bike_assets.alerts.incidents import Event, Severity, read_book
-from bike_assets.alerts.services import BEHIND, FAILURES, UNWRITTEN, figures, watch
+from bike_assets.alerts.services import BEHIND, FAILURES, SINKS, UNWRITTEN, WATCHED, figures, watch
 from bike_assets.heartbeats import FRESH_S, Heartbeat
 from bike_assets_tests.model.builders import NOON
 
@@ -94,7 +94,44 @@ def test_a_poller_that_cannot_write_is_an_incident(tmp_path: Path) -> None:
     assert look(tmp_path, "poller", poller(UNWRITTEN.total_seconds() + 1)) == ["service/poller/lag"]
 
 
+@pytest.mark.parametrize("service", WATCHED)
+def test_whoever_is_watched_is_told_when_it_dies_and_when_it_is_back(tmp_path: Path, service: str) -> None:
+    assert look(tmp_path, service, beat(service, age_s=FRESH_S + 1)) == [f"service/{service}"]
+    assert look(tmp_path, service, beat(service)) == []
+    assert [(Event.OPEN, f"service/{service}"), (Event.OVER, f"service/{service}")] == SENT
+
+
+def test_orders_that_cannot_be_stored_are_an_incident(tmp_path: Path) -> None:
+    def orders(seconds: float | None) -> Heartbeat:
+        since = None if seconds is None else ago(seconds)
+        return beat("orders", trouble="Kafka did not confirm.", trouble_since=since, waiting=3)
+
+    assert look(tmp_path, "orders", orders(UNWRITTEN.total_seconds() - 1)) == []
+    assert look(tmp_path, "orders", orders(UNWRITTEN.total_seconds() + 1)) == ["service/orders/lag"]
+    assert "did not confirm" in read_book(tmp_path / "book.json").open["service/orders/lag"].says
+    assert look(tmp_path, "orders", orders(None)) == []
+
+
+@pytest.mark.parametrize("service", SINKS)
+def test_a_database_that_lacks_rows_for_long_is_a_warning(tmp_path: Path, service: str) -> None:
+    def sink(behind_s: float | None, trouble: str | None) -> Heartbeat:
+        caught_up_at = None if behind_s is None else ago(behind_s)
+        return beat(service, trouble=trouble, caught_up_at=caught_up_at)
+
+    key = f"service/{service}/lag"
+    assert look(tmp_path, service, sink(BEHIND.total_seconds() - 1, "it is full")) == []
+    assert look(tmp_path, service, sink(BEHIND.total_seconds() + 1, "it is full")) == [key]
+    found = read_book(tmp_path / "book.json").open[key]
+    assert (found.severity, "it is full" in found.says) == (Severity.WARNING, True)
+    assert look(tmp_path, service, sink(1, None)) == []
+    assert look(tmp_path, service, sink(None, None)) == [], "it has just begun"
+    assert look(tmp_path / "other", service, sink(None, "it is down")) == [key]
+
+
 def test_what_is_plotted_is_age_and_lag() -> None:
+    assert figures(beat("orders", waiting=4), NOON) == {"heartbeat_age_s": 0.0, "orders_waiting": 4}
+    sink = beat("orders-sink", caught_up_at=ago(7), behind=12)
+    assert figures(sink, NOON) == {"heartbeat_age_s": 0.0, "lag_s": 7.0, "rows_waiting": 12}
     lanes = [{"queued": 3, "waits_since": ago(4)}, {"queued": 0, "waits_since": None}]
     assert figures(beat(age_s=0.5, lanes=lanes, quiet={"oslo": None}), NOON) == {
         "heartbeat_age_s": 0.5, "lag_s": 4.0, "answers_waiting": 3, "quiet_systems": 1}

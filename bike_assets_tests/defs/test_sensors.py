@@ -9,11 +9,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from bike_assets.alerts.services import WATCHED
 from bike_assets.definitions import defs
 from bike_assets.defs import run_ends, sensors
 from bike_assets.defs.partitions import tags_of
 from bike_assets.defs.resources import Alerts
 from bike_assets.heartbeats import FRESH_S
+from bike_assets.local.watchdog import BEATING
+from bike_assets.services import PAGE
 from bike_assets_tests.alerts.servers import HttpServer
 
 CANARY = "canary-0123456789"
@@ -85,7 +88,7 @@ def test_a_dead_service_is_looked_for_often_enough() -> None:
 
 def test_a_home_in_which_nobody_started_a_service_is_well(ticks: Ticks, server: HttpServer) -> None:
     data = ticks(sensors.services)
-    assert data.skip_message == "No poller and no stream was started in this home; `bike up` starts them."
+    assert data.skip_message == "Nothing that is watched was started in this home; `bike up` starts them."
     assert (data.asset_events, server.taken) == ([], [])
 
 
@@ -104,6 +107,21 @@ def test_a_service_that_lives_is_plotted_on_its_assets_page_once_a_minute(
     assert ticks(sensors.services).asset_events == [], "once a minute"
     monkeypatch.setattr(sensors, "PLOTTED_EVERY", timedelta(0))
     assert len(ticks(sensors.services).asset_events) == 2
+
+
+def test_whoever_beats_is_watched_but_for_the_page_and_plotted_on_an_asset_that_is_there() -> None:
+    assert set(WATCHED) == set(BEATING) - {PAGE} == set(sensors.SHOWN_ON)
+    shown_on = {dg.AssetKey(path) for path in sensors.SHOWN_ON.values()}
+    assert shown_on <= defs.resolve_asset_graph().get_all_asset_keys()
+    assert len(shown_on) == len(WATCHED)
+
+
+def test_a_sink_whose_database_is_down_is_plotted_with_what_waits(ticks: Ticks) -> None:
+    behind = (datetime.now(UTC) - timedelta(seconds=90)).isoformat()
+    ticks.beats("orders-sink", behind=12, caught_up_at=behind, trouble="Cassandra is down.")
+    (shown,) = ticks(sensors.services).asset_events
+    assert shown.asset_key == dg.AssetKey(["events", "orders"])
+    assert (shown.metadata["rows_waiting"].value, shown.metadata["lag_s"].value >= 90) == (12, True)
 
 
 def test_a_dead_service_is_told_once_and_once_when_it_is_back(ticks: Ticks, server: HttpServer) -> None:

@@ -13,11 +13,14 @@ DOCKER = CHECKOUT / "docker"
 FILE = DOCKER / "compose.yaml"
 CHOSEN = "POSTGRES_PASSWORD"
 """What a user has to choose."""
-OTHERS = {"kafka", "postgres", "kafka-ui", "mssql"}
+OTHERS = {"kafka", "postgres", "kafka-ui", "mssql", "sales-database", "superset", "cassandra"}
 """Services of images that are not ours."""
 
-PROFILES = {"kafka-ui", "mssql"}
-"""Those that start only when they are asked for."""
+PROFILES = {
+    "kafka-ui": {"kafka-ui"}, "mssql": {"mssql"}, "superset": {"sales-database", "sales-sink", "superset"},
+    "sales": {"sales-sink"}, "cassandra": {"cassandra", "orders-sink", "members-sink"},
+}  # fmt: skip
+"""What starts only when it is asked for."""
 
 
 def services() -> dict[str, dict[str, Any]]:

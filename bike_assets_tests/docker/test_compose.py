@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from bike_assets.local.watchdog import BEATING
+from bike_assets.services import ORDERS, PAGE
 from bike_assets.settings import Settings
 from bike_assets_tests.conftest import CHECKOUT
 from bike_assets_tests.docker.compose import CHOSEN, DOCKER, FILE, OTHERS, PROFILES, compose_command, ours, services
@@ -28,7 +30,22 @@ def test_compose_takes_the_file() -> None:
 
 
 def test_what_not_everybody_needs_starts_when_it_is_asked_for() -> None:
-    assert {name for name, service in services().items() if "profiles" in service} == PROFILES
+    found = {
+        profile: {name for name, service in services().items() if profile in service.get("profiles", [])}
+        for service in services().values() for profile in service.get("profiles", [])
+    }  # fmt: skip
+    assert found == PROFILES
+
+
+def test_no_two_are_published_on_one_port() -> None:
+    ports = [port.rpartition(":")[0] for service in services().values() for port in service.get("ports", [])]
+    assert sorted(ports) == sorted(set(ports))
+
+
+def test_whoever_is_told_of_by_a_heartbeat_is_a_service_with_that_check() -> None:
+    checked = {service["healthcheck"]["test"][-1] for service in ours().values()
+               if service["healthcheck"]["test"][1:3] == ["bike", "status"]}  # fmt: skip
+    assert checked == set(BEATING) - {PAGE, ORDERS}, "these two are asked over HTTP"
 
 
 def test_without_a_password_it_says_where_to_write_one() -> None:

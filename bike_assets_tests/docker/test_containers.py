@@ -125,18 +125,21 @@ def containers(programs: Path, root: Path, kafka: str, postgres: Postgres) -> It
     (home / "jars").symlink_to(HOME / "jars", target_is_directory=True)
     (home / "instance" / "dagster.yaml").symlink_to(root / "docker" / "dagster.yaml")
     (root / "sources.toml").write_text(_SOURCES)
-    ports = dict(zip(("3000", "4000", "8088"), map(str, free_ports(3)), strict=True))
+    ports = dict(zip(("3000", "4000", "8088", "8089"), map(str, free_ports(4)), strict=True))
     here = {
         "/var/lib/bike": str(home), "/opt/bike/docker": str(root / "docker"), "0.0.0.0": "127.0.0.1",  # noqa: S104
         "/etc/bike/sources.toml": str(root / "sources.toml"), "kafka:9092": kafka,
         "webserver:": "127.0.0.1:", "code-server": "127.0.0.1", **ports,
     }  # fmt: skip
-    (spark,) = free_ports(1)
+    spark, nobody = free_ports(2)
     with apis() as api, ExitStack() as last:
         given = {
             "DAGSTER_POSTGRES_HOST": postgres.host, "DAGSTER_POSTGRES_PORT": str(postgres.port),
             "DAGSTER_POSTGRES_PASSWORD": postgres.password, "BIKE_JCDECAUX_KEY": KEY, "BIKE_SPARK_PORT": str(spark),
             "BIKE_JCDECAUX_URL": f"{api}/{GOOD}", "BIKE_PAGE_PORT": ports["8088"], "BIKE_POLL_SECONDS": "5",
+            "BIKE_ORDERS_PORT": ports["8089"], "BIKE_SALES_DATABASE": postgres.url,
+            "BIKE_ORDERS_CASSANDRA": f"cassandra://127.0.0.1:{nobody}",
+            "BIKE_MEMBERS_CASSANDRA": f"cassandra://127.0.0.1:{nobody}",
         }  # fmt: skip
         made = Containers(programs, root, here, given)
         for name in ("dagster.yaml", "workspace.yaml"):
@@ -184,6 +187,18 @@ def test_a_day_is_closed_in_the_ui_by_a_run_whose_record_is_in_postgres(up: Cont
 def test_nothing_is_written_where_the_image_is(up: Containers) -> None:
     assert sorted(path.name for path in (up.root / "docker").iterdir()) == ["dagster.yaml", "workspace.yaml"]
     assert (up.root / "home" / "instance" / "dagster.yaml").is_symlink()
+
+
+def test_the_sales_are_in_the_database_and_a_sink_whose_database_is_down_is_healthy_and_says_so(
+    up: Containers, database: Postgres
+) -> None:
+    # The sales of no order are none: that they were brought is noted.
+    wait_until(lambda: int(database.psql("SELECT count(*) FROM bike_progress")) > 0, 90, "the sales are there")
+    service = ours()["orders-sink"]
+    done = subprocess.run(up.command(["bike", "status"]), env=up.environment(service) | {"COLUMNS": "300"}, cwd=up.root,
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    assert "Cassandra not there yet" in done.stdout
+    assert "does not take the orders" in done.stdout
 
 
 def test_the_poller_reports_to_the_webserver(up: Containers, database: Postgres) -> None:

@@ -16,7 +16,7 @@ from bike_assets.defs.streaming.assets import events_tables
 from bike_assets.defs.streaming.checks import keys_are_unique, only_what_the_policy_leaves
 from bike_assets.model.personal import Keyed
 from bike_assets.simulator.server import serve
-from bike_assets.stream.sinks.cassandra import CassandraSink
+from bike_assets.stream.sinks.created_users import CreatedUsers
 from bike_assets.stream.sinks.users import UsersCarrier
 from bike_assets_tests.cassandra import CassandraServer
 from bike_assets_tests.journeys.homes import Home, home
@@ -71,7 +71,7 @@ def test_a_member_comes_everywhere_and_a_forgotten_one_is_nowhere(
         assert created >= 120
         assert a_home.answer("members", "poll")["created"] <= 1
         assert materialize(a_home, events_tables, *keys_are_unique, only_what_the_policy_leaves).success
-        sink = CassandraSink(a_home.environment["BIKE_MEMBERS_CASSANDRA"])
+        sink = CreatedUsers(a_home.environment["BIKE_MEMBERS_CASSANDRA"])
         carrier = UsersCarrier(lake, sink)
         carrier.carry()
         assert carrier.trouble is None

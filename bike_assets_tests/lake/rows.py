@@ -21,13 +21,12 @@ def write(lake: Path, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def write_messages(lake: Path, table: Table, *messages: Struct) -> None:
     """Append messages to their table of events as the stream does, one offset after the other."""
-    instant = next(name for name in reversed(table.grain) if name.endswith("_at"))
     write(
         lake,
         table,
         (
             msgspec.structs.asdict(message)
-            | {"utc_date": getattr(message, instant).date(), "kafka_partition": 0, "kafka_offset": offset}
+            | {"utc_date": getattr(message, table.dated_by).date(), "kafka_partition": 0, "kafka_offset": offset}
             for offset, message in enumerate(messages)
         ),
     )

@@ -44,7 +44,7 @@ def test_one_whose_heartbeat_is_old_is_not(settings: Settings) -> None:
 
 
 def test_what_does_not_beat_is_told_with_those_that_do(settings: Settings) -> None:
-    beating = "poller, stream, page, orders, sales-sink, members-sink"
+    beating = "poller, stream, page, orders, sales-sink, orders-sink, members-sink"
     with pytest.raises(ServiceNotReady, match=rf"^broker has no heartbeat: {beating} have\.$"):
         refuse_silent(settings, ["broker"])
 
@@ -65,6 +65,8 @@ def test_orders_and_the_sink_say_what_waits_and_why(settings: Settings) -> None:
     sink = {"caught_up_at": (datetime.now(UTC) - timedelta(seconds=90)).isoformat(), "trouble": "it is full"}
     heartbeat(settings.run, "sales-sink")(sink)
     assert says(settings, "sales-sink") == "the database's sales are as the lake's were 90 s ago; it is full"
+    heartbeat(settings.run, "orders-sink")(sink | {"behind": 12, "trouble": None})
+    assert says(settings, "orders-sink") == "Cassandra has the orders of 90 s ago, 12 wait"
 
 
 def test_feeds_that_fail_are_named_with_the_reason_and_the_others_are_counted(settings: Settings) -> None:

@@ -6,6 +6,7 @@ from bike_assets.model import errors
 from bike_assets.model.errors import (
     BikeAssetsError,
     BrokerUnavailable,
+    CustomersUnavailable,
     DatabaseDown,
     DatabaseFull,
     DatabaseReadOnly,
@@ -36,6 +37,6 @@ def test_an_error_of_a_feed_says_whose() -> None:
 
 def test_only_what_may_pass_by_itself_is_tried_again() -> None:
     assert [each for each in OURS if getattr(each, "retryable", False)] == [
-        BrokerUnavailable, DatabaseDown, DatabaseFull, DatabaseReadOnly, NotForgotten, NotSent, RegistryDown,
-        SinkUnavailable, SparkLost,
+        BrokerUnavailable, CustomersUnavailable, DatabaseDown, DatabaseFull, DatabaseReadOnly, NotForgotten, NotSent,
+        RegistryDown, SinkUnavailable, SparkLost,
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from bike_assets.simulator.orders import CUSTOMERS, _stamped, customers_csv, ord
 def test_they_are_taken_and_show_corrections_late_ones_and_strangers() -> None:
     now = datetime.now(UTC)
     made = list(itertools.islice(orders("demo", random.Random(1)), 500))
-    read = read_orders(json.dumps([_stamped(each, now) for each in made]).encode(), now)
+    read = read_orders(json.dumps([_stamped(each, now) for each in made]).encode(), now, 90)
     assert len({(each.order_id, each.version) for each in read}) == 500
     assert max(each.version for each in read) > 1
     assert any(each.customer_id.startswith("stranger") for each in read)

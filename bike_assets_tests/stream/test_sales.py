@@ -16,6 +16,7 @@ from bike_assets.lake.tables import arrow_schema, open_table
 from bike_assets.model.tables import EVENTS_ORDERS, LIVE_ORDERS_BY_SOURCE_STATE
 from bike_assets.model.warehouse import DIM_CUSTOMER
 from bike_assets.stream.sales import ensure_sales, refresh
+from bike_assets.warehouse.customers import read_customers
 from bike_assets.warehouse.dim_customer import build_customers
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -41,7 +42,7 @@ class Lake:
     def customers(self, text: str, now: datetime) -> None:
         file = self.path / "customers.csv"
         file.write_text(text)
-        build_customers(self.path, file, now)
+        build_customers(self.path, read_customers(file), now)
 
     def add(self, *orders: dict[str, Any]) -> None:
         self._batches += 1

@@ -10,7 +10,7 @@ from bike_assets.defs.links import links
 from bike_assets.defs.pools import WAREHOUSE
 from bike_assets.defs.resources import Lake
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import DESCRIPTIONS, EVENTS_TABLES, TABLES
+from bike_assets.model.tables import EVENTS_TABLES, KEPT, TABLES
 
 if TYPE_CHECKING:
     from bike_assets.lake.maintenance import Maintained
@@ -55,13 +55,13 @@ def compaction(lake: Lake) -> dg.MaterializeResult[None]:
 def retention(lake: Lake) -> dg.MaterializeResult[None]:
     """Events older than the settings' `events_days` removed; where it is not set, all are kept.
 
-    What stations and systems are is told only when it changes, and is kept for ever.
+    What stations and systems are is told only when it changes, and is kept for ever; so are orders and members.
     """
     from bike_assets.lake.maintenance import retain
 
     return _upkeep(
         lake,
-        [table for table in EVENTS_TABLES if table not in DESCRIPTIONS],
+        [table for table in EVENTS_TABLES if table not in KEPT],
         lambda table: retain(lake.directory, table, lake.events_days, lake.today()),
     )
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -109,16 +108,17 @@ def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
     pool=WAREHOUSE,
 )
 def dim_customer(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[None]:
-    """Bring the customers to what the settings' CSV says now; without one they stay as they are."""
+    """Bring the customers to what their list says now; without one they stay as they are."""
     from bike_assets.lake.tables import ensure_table, row_count
     from bike_assets.warehouse.dim_customer import build_customers
 
-    if lake.customers is None:
-        context.log.info("BIKE_CUSTOMERS names no list: all orders count under unknown states.")
+    customers = lake.customers()
+    if customers is None:
+        context.log.info("No setting names a list of customers: all orders count under unknown states.")
         ensure_table(lake.directory, DIM_CUSTOMER)
         rows = row_count(lake.directory, DIM_CUSTOMER)
     else:
-        rows = build_customers(lake.directory, Path(lake.customers), datetime.now(UTC))
+        rows = build_customers(lake.directory, customers, datetime.now(UTC))
     with lake.duckdb(DIM_CUSTOMER) as con:
         return dg.MaterializeResult(metadata={"dagster/row_count": rows, **shown(con, lake, DIM_CUSTOMER, None)})
 

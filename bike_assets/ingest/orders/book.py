@@ -2,11 +2,13 @@
 
 It is a copy of the topic, with the offsets up to which it was copied in the same transaction. So a writer that was
 killed finds out from the topic's end what it had stored, and a book that is lost is written anew from the topic.
+What is older than any order that is taken is forgotten, some entries at a time.
 """
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,19 @@ _TABLES = """
         order_id TEXT, version INTEGER, content BLOB NOT NULL, PRIMARY KEY (order_id, version)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS copied (partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS kafka (cluster_id TEXT NOT NULL);
+"""
+
+
+SWEPT = 5_000
+"""So many entries are looked at in a sweep: they keep the orders waiting for some ms."""
+
+_MADE = "json_extract(CAST(content AS TEXT), '$.created_at')"
+_BEFORE_ALL = ("", 0)
+
+
+# The rare checkpoints and the cache are for speed: orders come in no order, and touch pages all over the file.
+_PRAGMAS = """
+    PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=16384; PRAGMA cache_size=-65536;
 """
 
 
@@ -35,9 +50,10 @@ class Book:
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             # After a power cut the newest entries may lack: they are copied from the topic again.
-            self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_TABLES}")
+            self._db.executescript(f"{_PRAGMAS} {_TABLES}")
         except sqlite3.Error as err:
             raise NotWritten(f"{path} cannot be used ({err}): move it away, and it is made anew.") from None
+        self._swept = _BEFORE_ALL
 
     def of_cluster(self, cluster_id: str, ends: Mapping[int, int]) -> None:
         """Begin anew where the book is of another Kafka, or of one that has lost what it was copied from."""
@@ -71,6 +87,22 @@ class Book:
                 "INSERT OR IGNORE INTO versions VALUES (?, ?, ?)", ((*key, each) for key, each in contents.items())
             )
             self._db.executemany("INSERT OR REPLACE INTO copied VALUES (?, ?)", copied.items())
+
+    def sweep(self, first: date) -> int:
+        """Forget what was made before the day `first`, among the next SWEPT entries; how many those were.
+
+        In the order of the keys, and from the beginning again after the last: an index by age would cost each insert.
+        """
+        after = "SELECT order_id, version FROM versions WHERE (order_id, version) > (?, ?) ORDER BY 1, 2"
+        last = self._db.execute(f"{after} LIMIT 1 OFFSET {SWEPT - 1}", self._swept).fetchone()
+        until = "" if last is None else "AND (order_id, version) <= (?, ?)"
+        with self._transaction():
+            gone = self._db.execute(
+                f"DELETE FROM versions WHERE (order_id, version) > (?, ?) {until} AND {_MADE} < ?",  # noqa: S608
+                (*self._swept, *(last or ()), first.isoformat()),
+            ).rowcount
+        self._swept = last or _BEFORE_ALL
+        return gone
 
     def close(self) -> None:
         self._db.close()

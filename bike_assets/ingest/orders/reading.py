@@ -28,7 +28,6 @@ AHEAD = timedelta(days=1)
 """How far a seller's clock may be ahead of ours."""
 
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
-_WHEN = "Input should be an instant since 2000, and not in the future."
 SHOWN = 20
 """So many problems are told of one body."""
 
@@ -87,8 +86,8 @@ _ONE, _MANY = TypeAdapter(OrderIn), TypeAdapter(list[OrderIn])
 _KEYS = [f'"{name}"'.encode() for name in OrderIn.model_fields]
 
 
-def read_orders(body: bytes, now: datetime) -> list[Order]:
-    """The orders of a body, in its order. Raises OrdersRefused.
+def read_orders(body: bytes, now: datetime, days: int) -> list[Order]:
+    """The orders of a body, in its order: none of them made more than `days` ago. Raises OrdersRefused.
 
     In nearly all bodies each name stands as often as there are orders, and pydantic tells the rest. Where one does
     not, or a number is long, the slow reader looks for names that stand twice and keeps every digit.
@@ -105,7 +104,7 @@ def read_orders(body: bytes, now: datetime) -> list[Order]:
         raise OrdersRefused(422, [Problem("", "The list holds no order.")])
     if len(found) > MAX_ORDERS:
         raise OrdersRefused(413, [Problem("", f"A request may hold {MAX_ORDERS} orders, this one has {len(found)}.")])
-    _refuse_wrong_times(found, now, is_list=is_list)
+    _refuse_wrong_times(found, now, days, is_list=is_list)
     return [_order(each) for each in found]
 
 
@@ -177,14 +176,16 @@ def _path(parts: Iterable[str | int]) -> str:
     return "".join(words).removeprefix(".")
 
 
-def _refuse_wrong_times(found: list[OrderIn], now: datetime, *, is_list: bool) -> None:
-    wrong = [
-        Problem(place(index, "created_at", is_list=is_list), _WHEN)
-        for index, each in enumerate(found)
-        if not FIRST <= each.created_at <= now + AHEAD
-    ]
+def _refuse_wrong_times(found: list[OrderIn], now: datetime, days: int, *, is_list: bool) -> None:
+    """Older ones may have been stored and forgotten: whether they are new, nobody could tell."""
+    first = FIRST if now - FIRST < timedelta(days) else now - timedelta(days)
+    last = now + AHEAD
+    wrong = [index for index, each in enumerate(found) if not first <= each.created_at <= last]
     if wrong:
-        raise OrdersRefused(422, wrong[:SHOWN])
+        says = f"Input should be an instant since {first:%Y-%m-%dT%H:%M:%SZ}, and not in the future."
+        raise OrdersRefused(
+            422, [Problem(place(index, "created_at", is_list=is_list), says) for index in wrong[:SHOWN]]
+        )
 
 
 def _order(each: OrderIn) -> Order:

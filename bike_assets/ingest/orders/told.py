@@ -1,5 +1,6 @@
 """What the API's own documentation says: bodies, answers, an example of each."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from bike_assets.ingest.orders.limits import BODY_S, MAX_BYTES
@@ -17,7 +18,7 @@ A list is stored whole or not at all: up to {MAX_ORDERS:,} orders, {MAX_BYTES:,}
 
 EXAMPLE: dict[str, Any] = {
     "order_id": "A-1001", "version": 1, "customer_id": "c-17", "source": "shop", "quantity": 2, "total": "25.80",
-    "created_at": "2026-11-20T12:00:00Z",
+    "created_at": f"{datetime.now(UTC):%Y-%m-%dT00:00:00Z}",
 }  # fmt: skip
 
 _ORDER = OrderIn.model_json_schema()

@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ ANSWER_S = 10.0
 RETRY_S = 0.5
 COPIED_AT_ONCE, COPY_S = 10_000, 0.1
 """What is read of the topic comes in lots: as many messages as there are after so long, which is waited for each."""
+
+SWEEP_S = 1.0
+"""How often some of the book is looked through for what may be forgotten."""
 
 GROUP_ORDERS = 5_000
 """So many share a transaction; one request more may go over it."""
@@ -63,8 +67,9 @@ class OrderWriter:
     into the book: so nothing that Kafka holds is unknown, whatever was killed.
     """
 
-    def __init__(self, bootstrap_servers: str, book: Path, partitions: int) -> None:
+    def __init__(self, bootstrap_servers: str, book: Path, partitions: int, days: int) -> None:
         self._servers, self._path, self._partitions = bootstrap_servers, book, partitions
+        self._days, self._sweep_due = days, 0.0
         self._queue: deque[_Waiting] = deque()
         self._orders_waiting = 0
         self._news = threading.Condition()
@@ -74,6 +79,7 @@ class OrderWriter:
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
         self.written = 0
         self.trouble: str | None = "Kafka was not yet asked what it holds."
+        self.trouble_since: datetime | None = datetime.now(UTC)
         self.failed: Exception | None = None
         self._in_hand: list[_Waiting] = []
 
@@ -111,6 +117,7 @@ class OrderWriter:
         try:
             while True:
                 self._make_ready()
+                self._sweep()
                 group = self._next_group()
                 if group is None:
                     return
@@ -136,6 +143,12 @@ class OrderWriter:
                 self._open()
             except BrokerUnavailable as err:
                 self._say(err)
+
+    def _sweep(self) -> None:
+        """Forget some of what is older than what is taken; a day more, for the time that orders wait here."""
+        if self._book is not None and time.monotonic() >= self._sweep_due:
+            self._book.sweep((datetime.now(UTC) - timedelta(self._days + 1)).date())
+            self._sweep_due = time.monotonic() + SWEEP_S
 
     def _next_group(self) -> list[_Waiting] | None:
         """The requests that wait, at least one; None at the end."""
@@ -188,7 +201,7 @@ class OrderWriter:
                 raise _named(err) from None
             book.note(new, copied)
             self.written += len(new)
-        self.trouble = None
+        self._is_well()
         return answers
 
     def _produce(self, producer: Producer, new: dict[Key, bytes]) -> dict[int, int]:
@@ -222,7 +235,7 @@ class OrderWriter:
             except KafkaException as err:
                 raise _named(err) from None
             self._producer = producer
-            self.trouble = None
+            self._is_well()
         return self._book, self._producer
 
     def _close(self) -> None:
@@ -233,7 +246,10 @@ class OrderWriter:
     def _say(self, err: BrokerUnavailable) -> None:
         if self.trouble != str(err):
             log.warning("orders wait for Kafka", reason=str(err))
-        self.trouble = str(err)
+        self.trouble, self.trouble_since = str(err), self.trouble_since or datetime.now(UTC)
+
+    def _is_well(self) -> None:
+        self.trouble = self.trouble_since = None
 
 
 def copy_topic(bootstrap_servers: str, partitions: int, book: Book) -> None:

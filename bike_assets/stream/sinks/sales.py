@@ -70,7 +70,10 @@ class Carrier:
 class Carries(Protocol):
     """What looks, carries over, and says how that goes."""
 
-    def carry(self) -> None: ...
+    def carry(self) -> bool | None:
+        """Look once; True where more could be brought at once."""
+        ...
+
     def report(self) -> dict[str, Any]: ...
 
 
@@ -79,7 +82,7 @@ def run_sink(carrier: Carries, heartbeat: Callable[[Mapping[str, Any]], None], s
     due = 0.0
     while not stop.is_set():
         if time.monotonic() >= due:
-            carrier.carry()
-            due = time.monotonic() + EVERY_S
+            has_more = carrier.carry()
+            due = 0.0 if has_more else time.monotonic() + EVERY_S
         heartbeat(carrier.report())
-        stop.wait(BEAT_S)
+        stop.wait(0.0 if due == 0.0 else BEAT_S)

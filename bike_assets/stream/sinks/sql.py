@@ -17,7 +17,7 @@ ANSWER_S = 8
 # Shop and shop are two sources; MySQL would take Shop for the same without this collation.
 _NAME = sa.String(64).with_variant(mysql.VARCHAR(64, collation="utf8mb4_bin"), "mysql", "mariadb")
 _META = sa.MetaData()
-_SALES = sa.Table(
+SALES = sa.Table(
     LIVE_ORDERS_BY_SOURCE_STATE.path[1], _META,
     sa.Column("source", _NAME, primary_key=True),
     sa.Column("state", _NAME, primary_key=True),
@@ -65,7 +65,7 @@ class SqlSink:
         try:
             with self._engine.begin() as con:
                 self._make(con)
-                of_sales = _PROGRESS.c.name == _SALES.name
+                of_sales = _PROGRESS.c.name == SALES.name
                 found: str | None = con.execute(sa.select(_PROGRESS.c.version).where(of_sales)).scalar()
                 return found
         except SQLAlchemyError as err:
@@ -77,12 +77,12 @@ class SqlSink:
             with self._engine.begin() as con:
                 self._make(con)
                 if rows:
-                    con.execute(self._upsert(_SALES), [dict(row) for row in rows])
+                    con.execute(self._upsert(SALES), [dict(row) for row in rows])
                 keys = {(row["source"], row["state"]) for row in rows}
-                there = {(row.source, row.state) for row in con.execute(sa.select(_SALES.c.source, _SALES.c.state))}
+                there = {(row.source, row.state) for row in con.execute(sa.select(SALES.c.source, SALES.c.state))}
                 for source, state in there - keys:
-                    con.execute(_SALES.delete().where(_SALES.c.source == source, _SALES.c.state == state))
-                con.execute(self._upsert(_PROGRESS), {"name": _SALES.name, "version": version})
+                    con.execute(SALES.delete().where(SALES.c.source == source, SALES.c.state == state))
+                con.execute(self._upsert(_PROGRESS), {"name": SALES.name, "version": version})
         except SQLAlchemyError as err:
             raise self._named(err) from None
 

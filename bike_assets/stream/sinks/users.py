@@ -15,18 +15,9 @@ from bike_assets.lake.rows import read_rows
 from bike_assets.lake.tables import OpenTables
 from bike_assets.model.errors import LakeBroken, SinkUnavailable
 from bike_assets.model.tables import EVENTS_USERS
+from bike_assets.stream.sinks.progress import Progress
 
 log = structlog.get_logger()
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """Of which version of the table a database has all, kept in the database itself."""
-
-    table_id: str
-    version: int
-    forgettings: int
-    offsets: dict[str, int]
-    """The offset behind the last row, by Kafka's partition."""
 
 
 class UsersSink(Protocol):
@@ -72,11 +63,11 @@ class UsersCarrier:
         looked_at = datetime.now(UTC)
         try:
             delta = self._tables.newest(EVENTS_USERS)
-            newest = Progress(str(delta.metadata().id), delta.version(), forgettings(delta), {})
+            newest = Progress(str(delta.metadata().id), delta.version(), {}, forgettings(delta))
             if self._last is not None:  # how many wait, though the database may not say what it has
                 self.behind = self._waiting(self._last, newest).num_rows
             # Asked each time: the database may have been put back to an older state.
-            self._last = self._sink.progress() or Progress(newest.table_id, -1, 0, {})
+            self._last = self._sink.progress() or Progress(newest.table_id, -1, {})
             if (self._last.table_id, self._last.version) != (newest.table_id, newest.version):
                 self._bring(self._last, newest)
         except (SinkUnavailable, LakeBroken) as err:

@@ -19,8 +19,8 @@ _PROGRAM = """
 import sys
 from pathlib import Path
 from bike_assets.ingest.orders.app import run_orders
-port, servers, partitions, book, rate = sys.argv[1:]
-run_orders("127.0.0.1", int(port), servers, int(partitions), Path(book), int(rate), lambda _: None)
+port, servers, partitions, book, rate, days = sys.argv[1:]
+run_orders("127.0.0.1", int(port), servers, int(partitions), Path(book), int(rate), int(days), lambda _: None)
 """
 
 
@@ -56,10 +56,12 @@ def in_topic(servers: str, partitions: int, path: Path) -> Counter[str]:
 
 
 @contextmanager
-def service(servers: str, partitions: int, book: Path, rate: int = 100_000) -> Iterator[Service]:
+def service(
+    servers: str, partitions: int, book: Path, rate: int = 100_000, days: int = 36_500
+) -> Iterator[Service]:
     """The service for as long as the block runs; one that was killed meanwhile is no matter."""
     (found,) = free_ports(1)
-    command = [sys.executable, "-c", _PROGRAM, str(found), servers, str(partitions), str(book), str(rate)]
+    command = [sys.executable, "-c", _PROGRAM, str(found), servers, str(partitions), str(book), str(rate), str(days)]
     process = subprocess.Popen(command)
     running = Service(process, found)
     try:

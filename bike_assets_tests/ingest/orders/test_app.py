@@ -5,6 +5,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,40 @@ def test_what_is_wrong_is_answered_by_field(running: Service) -> None:
     assert running.post(body(sent()), "text/plain").status_code == 415
 
 
+WRONG = {
+    "NaN": ('"total": "12.50"', '"total": NaN', "total"),
+    "infinity": ('"total": "12.50"', '"total": Infinity', "total"),
+    "minus infinity": ('"total": "12.50"', '"total": -Infinity', "total"),
+    "NaN as text": ('"total": "12.50"', '"total": "NaN"', "total"),
+    "30 digits": ('"total": "12.50"', f'"total": {"1" * 30}', "total"),
+    "30 digits as text": ('"total": "12.50"', f'"total": "{"1" * 30}"', "total"),
+    "30 decimal places": ('"total": "12.50"', f'"total": 0.{"1" * 30}', "total"),
+    "a negative total": ('"total": "12.50"', '"total": -0.01', "total"),
+    "a negative quantity": ('"quantity": 2', '"quantity": -2', "quantity"),
+    "an unknown field": ('"quantity": 2', '"quantity": 2, "colour": "red"', "colour"),
+    "a doubled key": ('"quantity": 2', '"quantity": 2, "quantity": 2', "quantity"),
+    "30 February": ("2026-11-20T", "2026-02-30T", "created_at"),
+    "no time zone": ("12:00:00Z", "12:00:00", "created_at"),
+    "a date alone": ("2026-11-20T12:00:00Z", "2026-11-20", "created_at"),
+    "the future": ("2026-11-20T", "2999-11-20T", "created_at"),
+    "the last century": ("2026-11-20T", "1926-11-20T", "created_at"),
+}
+"""What stands in a healthy order, what in its place, and the field that is to be named."""
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_bad_input_is_answered_by_its_field_and_nothing_of_its_request_is_stored(running: Service, wrong: str) -> None:
+    there, instead, field = WRONG[wrong]
+    healthy = body(sent(order_id=f"bad-{wrong.replace(' ', '-')}")).decode()
+    bad = healthy.replace(there, instead).replace('"bad-', '"worse-')
+    assert bad != healthy.replace('"bad-', '"worse-')
+    for raw, place in ((bad, field), (f"[{healthy}, {bad}]", f"[1].{field}")):
+        answer = running.post(raw.encode())
+        assert 400 <= answer.status_code < 500
+        assert answer.json()["problems"][0]["field"] == place
+    assert running.post(healthy.encode()).json() == {"stored": 1, "repeated": 0}
+
+
 def test_a_body_of_200_mb_is_refused_without_being_read(running: Service) -> None:
     with socket.create_connection(("127.0.0.1", running.port)) as peer:
         peer.sendall(b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -114,3 +149,11 @@ def test_its_documentation_has_examples_and_needs_no_other_host(running: Service
         wait_until(lambda raw=raw: running.post(raw).status_code != 429)  # type: ignore[misc]
         assert running.post(raw).status_code == 200
     assert {"200", "201", "400", "409", "413", "422", "429", "503"} <= set(told["responses"])
+
+
+def test_a_service_that_forgets_refuses_what_it_cannot_know_any_more(servers: str, tmp_path: Path) -> None:
+    with service(servers, PARTITIONS, tmp_path / "book", days=90) as forgetful:
+        late, too_late = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (89, 91))
+        assert forgetful.post(body(sent(order_id="late", created_at=late))).status_code == 201
+        answer = forgetful.post(body(sent(order_id="too-late", created_at=too_late)))
+        assert (answer.status_code, answer.json()["problems"][0]["field"]) == (422, "created_at")

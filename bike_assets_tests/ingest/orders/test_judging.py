@@ -1,11 +1,12 @@
 """The same again is one, another content is refused; and the book that remembers it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bike_assets.ingest.orders import book as books
 from bike_assets.ingest.orders.book import Book, Key
 from bike_assets.ingest.orders.judging import Asked, Stored, judge
 from bike_assets.ingest.orders.reading import OrdersRefused, read_orders
@@ -15,7 +16,7 @@ NOW = datetime(2026, 11, 20, 13, tzinfo=UTC)
 
 
 def asked(*orders: dict[str, Any]) -> Asked:
-    return Asked.of(read_orders(body(*orders), NOW), is_list=len(orders) > 1)
+    return Asked.of(read_orders(body(*orders), NOW, 90), is_list=len(orders) > 1)
 
 
 def test_the_same_again_is_stored_once_within_a_request_and_across() -> None:
@@ -61,3 +62,23 @@ def test_a_book_of_another_kafka_or_of_one_that_lost_messages_begins_anew(
     book.note({Key("A", 1): b"1"}, {0: 5})
     book.of_cluster(cluster, {0: end})
     assert (book.known([Key("A", 1)]), book.copied()) == ({}, {})
+
+
+def test_a_book_forgets_what_is_too_old_to_be_taken_some_at_a_time_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(books, "SWEPT", 7)
+    made = {
+        key: content for number in range(100)
+        for key, content in asked(sent(order_id=f"A-{number * 37 % 100}", version=1 + number % 3,
+                                       created_at=(NOW - timedelta(days=number % 10)).isoformat())).contents.items()
+    }  # fmt: skip
+    book = Book(tmp_path / "book")
+    book.note(made, {0: 100})
+    first = date(2026, 11, 16)  # of ten days five are kept
+    assert [book.sweep(first) <= 7 for _ in range(15)] == [True] * 15
+    kept = {key for key, content in made.items() if content.split(b'"created_at":"')[1][:10] >= b"2026-11-16"}
+    assert (set(book.known(made)), len(kept)) == (kept, 50)
+    assert book.copied() == {0: 100}, "and what was copied is not copied again"
+    assert sum(book.sweep(date(2026, 11, 30)) for _ in range(8)) == 50, "from the beginning again after the last"
+    assert book.known(made) == {}

@@ -13,13 +13,14 @@ from bike_assets.ingest.orders.reading import MAX_ORDERS, OrdersRefused, _exact,
 from bike_assets_tests.ingest.orders.builders import body, sent
 
 NOW = datetime(2026, 11, 20, 13, tzinfo=UTC)
+DAYS = 10_000
 TEXT = body(sent(total=12.5)).decode()
 
 
 def refused(raw: bytes | str) -> tuple[int, str]:
     """The status and the first field that is named."""
     with pytest.raises(OrdersRefused) as told:
-        read_orders(raw if isinstance(raw, bytes) else raw.encode(), NOW)
+        read_orders(raw if isinstance(raw, bytes) else raw.encode(), NOW, DAYS)
     assert all(each.says for each in told.value.problems)
     return told.value.status, told.value.problems[0].field
 
@@ -60,7 +61,7 @@ def test_a_doubled_name_is_found_however_it_is_written() -> None:
 
 
 def test_a_name_that_stands_in_a_value_is_no_double() -> None:
-    (order,) = read_orders(body(sent(source="total", customer_id="version")), NOW)
+    (order,) = read_orders(body(sent(source="total", customer_id="version")), NOW, DAYS)
     assert (order.source, order.customer_id) == ("total", "version")
 
 
@@ -88,7 +89,7 @@ def test_json_that_holds_no_order_is_refused(raw: bytes) -> None:
 
 def test_a_list_has_its_limit() -> None:
     orders = [sent(order_id=f"A-{number}") for number in range(MAX_ORDERS + 1)]
-    assert len(read_orders(body(*orders[:-1]), NOW)) == MAX_ORDERS
+    assert len(read_orders(body(*orders[:-1]), NOW, DAYS)) == MAX_ORDERS
     assert refused(body(*orders)) == (413, "")
 
 
@@ -97,7 +98,7 @@ def test_the_same_order_is_the_same_however_it_is_spelled() -> None:
         sent(), sent(total=12.5), sent(total="12.5"), sent(created_at="2026-11-20T13:00:00+01:00"),
         sent(created_at="2026-11-20T12:00:00.000900Z"),
     ]  # fmt: skip
-    (first, *others) = [read_orders(body(each), NOW) for each in spelled]
+    (first, *others) = [read_orders(body(each), NOW, DAYS) for each in spelled]
     assert all(each == first for each in others)
     assert first[0].total == Decimal("12.50")
 
@@ -114,7 +115,7 @@ def test_an_amount_is_taken_exactly_or_not_at_all(amount: str, as_text: bool) ->
     is_amount = 0 <= exact < 10**10 and exact == exact.quantize(Decimal("0.01")) if exact < 10**20 else False
     # More digits than an amount has are refused even where they are zeros.
     if is_amount and len(amount.partition(".")[2]) <= 2:
-        (order,) = read_orders(raw.encode(), NOW)
+        (order,) = read_orders(raw.encode(), NOW, DAYS)
         assert order.total == exact
     elif not is_amount:
         assert refused(raw) == (422, "total")
@@ -129,10 +130,19 @@ def test_an_amount_is_taken_exactly_or_not_at_all(amount: str, as_text: bool) ->
 def test_the_quick_and_the_exact_reader_agree(orders: list[dict[str, Any]]) -> None:
     raw = json.dumps([sent(**each) for each in orders]).encode()
     assert _validated(_exact(raw), is_list=True) == _validated(raw, is_list=True)
-    read = read_orders(raw, NOW)
+    read = read_orders(raw, NOW, DAYS)
     assert [each.total for each in read] == [Decimal(each["total"]) for each in orders]
+
+
+def test_an_order_is_as_old_as_is_remembered_at_the_most() -> None:
+    oldest = NOW - timedelta(days=90)
+    assert read_orders(body(sent(created_at=oldest.isoformat())), NOW, 90)
+    with pytest.raises(OrdersRefused) as told:
+        read_orders(body(sent(created_at=(oldest - timedelta(milliseconds=1)).isoformat())), NOW, 90)
+    assert told.value.problems[0].field == "created_at"
+    assert "since 2026-08-22T13:00:00Z" in told.value.problems[0].says
 
 
 def test_a_clock_may_be_a_day_ahead() -> None:
     ahead = (NOW + timedelta(days=1)).isoformat()
-    assert read_orders(body(sent(created_at=ahead)), NOW)
+    assert read_orders(body(sent(created_at=ahead)), NOW, DAYS)

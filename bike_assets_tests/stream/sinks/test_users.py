@@ -10,7 +10,7 @@ from cassandra.cluster import Cluster
 from bike_assets.lake.forgotten import take_out_members
 from bike_assets.local.ports import free_ports
 from bike_assets.model.errors import SinkUnavailable, WrongSettings
-from bike_assets.stream.sinks.cassandra import CassandraSink
+from bike_assets.stream.sinks.created_users import CreatedUsers
 from bike_assets.stream.sinks.users import UsersCarrier
 from bike_assets_tests.cassandra import CassandraServer
 from bike_assets_tests.lake.test_forgotten import add, id_of
@@ -24,14 +24,14 @@ class Down:
 
 
 @pytest.fixture
-def sink(cassandra_running: CassandraServer) -> Iterator[CassandraSink]:
+def sink(cassandra_running: CassandraServer) -> Iterator[CreatedUsers]:
     """One with a keyspace of this test's own, not made yet."""
-    made = CassandraSink(f"cassandra://127.0.0.1:{cassandra_running.port}/members_{uuid.uuid4().hex}")
+    made = CreatedUsers(f"cassandra://127.0.0.1:{cassandra_running.port}/members_{uuid.uuid4().hex}")
     yield made
     made.close()
 
 
-def carried(lake: Path, sink: CassandraSink) -> UsersCarrier:
+def carried(lake: Path, sink: CreatedUsers) -> UsersCarrier:
     """A carrier as after a restart, that has looked once."""
     carrier = UsersCarrier(lake, sink)
     carrier.carry()
@@ -39,7 +39,7 @@ def carried(lake: Path, sink: CassandraSink) -> UsersCarrier:
     return carrier
 
 
-def test_members_come_once_and_a_restart_adds_nothing(tmp_path: Path, sink: CassandraSink) -> None:
+def test_members_come_once_and_a_restart_adds_nothing(tmp_path: Path, sink: CreatedUsers) -> None:
     add(tmp_path, 1, 2)
     assert carried(tmp_path, sink).written == 2
     assert carried(tmp_path, sink).written == 0
@@ -51,7 +51,7 @@ def test_members_come_once_and_a_restart_adds_nothing(tmp_path: Path, sink: Cass
     assert (row.city, row.birth_year, row.postcode_area, len(row.email_hash)) == ("Oslo", 1990, "01", 64)
 
 
-def test_one_that_was_down_gets_who_came_and_loses_who_was_forgotten(tmp_path: Path, sink: CassandraSink) -> None:
+def test_one_that_was_down_gets_who_came_and_loses_who_was_forgotten(tmp_path: Path, sink: CreatedUsers) -> None:
     add(tmp_path, 1, 2)
     carrier = carried(tmp_path, sink)
     carrier._sink = Down()  # type: ignore[assignment]
@@ -67,7 +67,7 @@ def test_one_that_was_down_gets_who_came_and_loses_who_was_forgotten(tmp_path: P
 
 
 def test_one_that_was_killed_before_its_note_does_it_again_and_comes_to_the_same(
-    tmp_path: Path, sink: CassandraSink, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sink: CreatedUsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(tmp_path, 1, 2)
 
@@ -82,7 +82,7 @@ def test_one_that_was_killed_before_its_note_does_it_again_and_comes_to_the_same
     assert sink.ids() == {id_of(1), id_of(2)}
 
 
-def test_tables_that_somebody_dropped_are_made_and_filled_again(tmp_path: Path, sink: CassandraSink) -> None:
+def test_tables_that_somebody_dropped_are_made_and_filled_again(tmp_path: Path, sink: CreatedUsers) -> None:
     add(tmp_path, 1, 2)
     carrier = carried(tmp_path, sink)
     with Cluster(["127.0.0.1"], port=sink._url.port) as cluster:
@@ -95,12 +95,12 @@ def test_tables_that_somebody_dropped_are_made_and_filled_again(tmp_path: Path, 
 def test_one_that_is_down_is_told_without_the_password() -> None:
     (port,) = free_ports(1)
     with pytest.raises(SinkUnavailable, match=rf"^Cassandra at 127\.0\.0\.1:{port}/spark_streams ") as told:
-        CassandraSink(f"cassandra://me:secret@127.0.0.1:{port}").ids()
+        CreatedUsers(f"cassandra://me:secret@127.0.0.1:{port}").ids()
     assert "secret" not in str(told.value)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "postgresql://me:secret@h/x", "cassandra://", "cassandra://h/x;drop"])
 def test_another_url_is_refused_without_the_password(url: str) -> None:
     with pytest.raises(WrongSettings) as told:
-        CassandraSink(url)
+        CreatedUsers(url)
     assert "secret" not in str(told.value)
