@@ -106,7 +106,8 @@ def vehicle_days_equal_events(con: duckdb.DuckDBPyConnection, first: date, last:
     """Each local day of a system's vehicles is what the totals and events of these dates and those around them come to.
 
     Worked out in another way than the table: an id is there from an event to its next, or to the end of its UTC hour,
-    and was seen where a good poll lies in that.
+    and was seen where a good poll lies in that. A day that goes on after the last of these dates is left out until it
+    is complete: events come to it while it is looked at.
     """
     around = first - DAY, last + DAY
     days = f"""
@@ -130,7 +131,10 @@ def vehicle_days_equal_events(con: duckdb.DuckDBPyConnection, first: date, last:
         SELECT * FROM (
             SELECT system_id, local_date, CASE WHEN fact.polls IS NULL THEN 'it is not there'
                    WHEN wanted.polls IS NULL THEN 'no good poll' ELSE concat_ws(', ', {differs}) END AS differs
-            FROM (FROM {fact}) AS fact FULL JOIN wanted USING (system_id, local_date))
+            FROM (FROM {fact}) AS fact FULL JOIN wanted USING (system_id, local_date)
+                 LEFT JOIN days USING (system_id, local_date)
+            WHERE coalesce(fact.is_complete, false)
+               OR coalesce(days.end <= TIMESTAMPTZ '{last + DAY} 00:00:00+00', true))
         WHERE differs <> '' ORDER BY local_date, system_id
         """,
     )

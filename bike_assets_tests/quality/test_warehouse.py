@@ -524,11 +524,11 @@ def test_a_day_in_which_nobody_asked_yet_is_not_judged(tmp_path: Path) -> None:
 # service_days_equal_polls
 
 
-def asked(lake: Path, *rows: Row, day: date = MONDAY) -> Found:
+def asked(lake: Path, *rows: Row, day: date = MONDAY, zone: str = "UTC") -> Found:
     """What is found of these rows where oslo was asked twice on Monday, at noon and 20 minutes later."""
     for minutes in (0, 20):
         write_messages(lake, EVENTS_POLLS, poll(fetched_at=MIDNIGHT + DAY / 2 + timedelta(minutes=minutes)))
-    write(lake, DIM_SYSTEM, [{"system_id": "oslo", "timezone": "UTC"}])
+    write(lake, DIM_SYSTEM, [{"system_id": "oslo", "timezone": zone}])
     write(lake, SYSTEM_SERVICE_DAY, rows)
     return found_in(lake, service_days_equal_polls, first=day, last=day)
 
@@ -551,6 +551,15 @@ def test_a_day_of_which_a_column_is_wrong_is_told_with_it(tmp_path: Path, change
 @pytest.mark.parametrize(("day", "bad"), [(MONDAY - DAY, 0), (MONDAY, 1), (MONDAY + 7 * DAY, 1), (MONDAY + 8 * DAY, 0)])
 def test_a_day_with_a_fetch_in_it_or_in_the_week_before_must_be_there(tmp_path: Path, day: date, bad: int) -> None:
     assert counts(asked(tmp_path, day=day)) == (bad, bad)
+
+
+@pytest.mark.parametrize(("is_complete", "bad"), [(False, 0), (True, 1)])
+def test_a_day_that_goes_on_is_held_against_its_fetches_once_it_is_complete(
+    tmp_path: Path, is_complete: bool, bad: int
+) -> None:
+    before_the_second = OF_MONDAY | {"good_share": 0.0, "polls": 1, "polls_ok": 1, "is_complete": is_complete}
+    found = asked(tmp_path, service(MONDAY, **before_the_second), zone="America/Los_Angeles")
+    assert len(found.first_bad) == bad
 
 
 def test_a_day_that_nobody_asked_for_must_not_be_there(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bike_assets.lake.replaced import take_out
+from bike_assets.lake.tables import table_path
 from bike_assets.model.constants import EVENTS_GO
 from bike_assets.model.tables import (
     EVENTS_POLLS,
@@ -144,6 +145,22 @@ def test_a_description_that_leaves_the_zone_as_it_was_tells_of_no_day(tmp_path: 
     write_messages(lake, EVENTS_SYSTEM_INFORMATION, renamed)
     assert looked(lake, told) == []
     assert told.others[0].table is EVENTS_SYSTEM_INFORMATION
+
+
+def test_a_broken_file_of_what_systems_are_keeps_no_day_from_being_told(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    write_messages(tmp_path, EVENTS_SYSTEM_INFORMATION, system_information(timezone="Europe/Oslo"))
+    (file,) = table_path(tmp_path, EVENTS_SYSTEM_INFORMATION).rglob("*.parquet")
+    whole = file.read_bytes()
+    told = Told()
+    days = ClosingDays(tmp_path, tmp_path / "note.json", told)
+    file.write_bytes(b"PAR1 broken")
+    days.look(CLOSES, ENDS, lambda: ENDS)
+    assert told.days == [Closed(EVENTS_POLLS, DAY, 1)]
+    assert not (tmp_path / "told_zones.json").exists()
+    file.write_bytes(whole)
+    days.look(CLOSES + timedelta(seconds=LOOK_S), ENDS, lambda: ENDS)
+    assert (tmp_path / "told_zones.json").exists(), "they are looked at again"
 
 
 def test_a_zone_that_is_given_later_tells_of_no_day_whose_events_go(tmp_path: Path) -> None:
