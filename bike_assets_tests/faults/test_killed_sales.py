@@ -30,7 +30,9 @@ from bike_assets_tests.postgres import Postgres, Server, restartable_postgres
 
 API, STREAM, SINK, DATABASE = "orders", "stream", "sales-sink", "database"
 KILLS = {API: 5, STREAM: 2, SINK: 4, DATABASE: 2}
-SENDERS = 4
+SENDERS, PAUSE_S = 4, 0.05
+"""Senders without a pause would have both cores, and the stream's starts take all the test's time."""
+
 SEED = 20_261_126
 STATES = {"c0": "TX", "c1": "CA", "c2": "NY"}
 """The customers; c3 is one that nobody knows."""
@@ -64,6 +66,7 @@ class Shop:
                     latest[order_id] = latest.get(order_id, 0) + 1
                     asked.append(self._order(chance, order_id, latest[order_id]))
                 self._until_acknowledged(session, asked)
+                self.is_over.wait(PAUSE_S)
 
     def _order(self, chance: random.Random, order_id: str, version: int) -> dict[str, Any]:
         return {
