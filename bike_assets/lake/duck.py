@@ -114,8 +114,10 @@ def _view(con: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> Non
         f"{_day_of_path(files[0], c.name)} AS {c.name}" if c.name in table.partitioned_by else f'"{c.name}"'
         for c in table.columns
     )  # fmt: skip
-    paths = ", ".join(map(_text, files))
-    rows = f"read_parquet([{paths}], filename = true, schema = MAP {{{schema}}})"
+    # As a variable, the list is not parsed anew with each look at the view.
+    paths = "_files_of_" + "_".join(table.path)
+    con.execute(f"SET VARIABLE {paths} = $1", [files])
+    rows = f"read_parquet(getvariable('{paths}'), filename = true, schema = MAP {{{schema}}})"
     con.execute(f"CREATE VIEW {table.name} AS SELECT {columns} FROM {rows}")
 
 
