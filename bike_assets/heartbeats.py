@@ -24,6 +24,8 @@ class Heartbeat:
     details: Mapping[str, Any]
     after: datetime | None = None
     """When the process before it last beat, where that one did not end in order."""
+    began_at: datetime | None = None
+    """When the process began to beat."""
 
     def age_s(self, now: datetime) -> float:
         return (now - self.at).total_seconds()
@@ -38,10 +40,11 @@ def heartbeat(run: Path, service: str) -> Callable[[Mapping[str, Any]], None]:
     path = _path(run, service)
     before = read_heartbeat(run, service)
     after = before and before.at.isoformat(timespec="milliseconds")
+    began_at = datetime.now(UTC).isoformat(timespec="milliseconds")
 
     def beat(details: Mapping[str, Any]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        said = {"pid": os.getpid(), "at": now, "after": after, **details}
+        said = {"pid": os.getpid(), "at": now, "after": after, "began_at": began_at, **details}
         write_whole(path, json.dumps(said, default=str).encode())
 
     return beat
@@ -64,5 +67,10 @@ def read_heartbeat(run: Path, service: str) -> Heartbeat | None:
         details = json.loads(_path(run, service).read_text())
     except FileNotFoundError:
         return None
-    pid, at, after = details.pop("pid"), details.pop("at"), details.pop("after", None)
-    return Heartbeat(service, pid, datetime.fromisoformat(at), details, after and datetime.fromisoformat(after))
+    pid, at = details.pop("pid"), datetime.fromisoformat(details.pop("at"))
+    after, began_at = (_instant(details.pop(name, None)) for name in ("after", "began_at"))
+    return Heartbeat(service, pid, at, details, after, began_at)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -16,6 +16,23 @@ def test_a_heartbeat_says_who_when_and_what(tmp_path: Path) -> None:
     assert before <= beat.at <= datetime.now(UTC)
 
 
+def test_a_heartbeat_says_when_its_process_began(tmp_path: Path) -> None:
+    beat = heartbeat(tmp_path, "poller")
+    began = []
+    for _ in range(2):
+        beat({})
+        found = read_heartbeat(tmp_path, "poller")
+        assert found is not None
+        assert found.began_at is not None
+        assert found.began_at <= found.at
+        began.append(found.began_at)
+    heartbeat(tmp_path, "poller")({})
+    next_one = read_heartbeat(tmp_path, "poller")
+    assert next_one is not None
+    assert next_one.began_at is not None
+    assert began[0] == began[1] <= next_one.began_at
+
+
 def test_the_newest_heartbeat_replaces_the_one_before_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     beat = heartbeat(tmp_path, "poller")
     for systems in (1, 2):

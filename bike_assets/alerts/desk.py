@@ -15,6 +15,7 @@ class Desk:
         self._channels = channels
         self._now = now
         self._book = read_book(path)
+        self._suspected, self._book.suspected = self._book.suspected, []
         self._news: list[str] = []
         self._failed: dict[str, str] = {}
 
@@ -31,6 +32,11 @@ class Desk:
     def hoped(self) -> dict[str, datetime]:
         """What failed, and when, and is to be tried again by itself; no incident yet."""
         return self._book.hoped
+
+    def suspect(self, key: str) -> bool:
+        """Note what looks wrong at this look, and whether it did at the one before: a single look may be by chance."""
+        self._book.suspected.append(key)
+        return key in self._suspected
 
     def begin(self, trouble: Trouble) -> None:
         """Something is wrong; told only where it was not."""

@@ -72,21 +72,24 @@ Channel = Callable[[Alert], None]
 class Book(msgspec.Struct):
     """A watcher's incidents. `told`: since when each was that was ever opened, the newest last.
 
-    `hoped`: what failed, and when, but is to be tried again without anybody's help.
+    `hoped`: what failed, and when, but is to be tried again without anybody's help. `suspected`: what looked wrong
+    at the last look, and becomes an incident if it does at the next.
     """
 
     open: dict[str, Trouble] = {}
     waiting: list[Alert] = []
     told: dict[str, datetime] = {}
     hoped: dict[str, datetime] = {}
+    suspected: list[str] = []
 
     def begin(self, trouble: Trouble, now: datetime, channels: Iterable[str]) -> bool:
         """Open an incident, and whether it is new: not open already, nor told and over."""
-        if trouble.key in self.open or self.told.get(trouble.key) == trouble.since:
+        told = self.told.pop(trouble.key, None)
+        self.told[trouble.key] = trouble.since
+        if trouble.key in self.open or told == trouble.since:
+            # What goes wrong once more while an incident is open is part of it, and not told after it either.
             return False
         self.open[trouble.key] = trouble
-        self.told.pop(trouble.key, None)
-        self.told[trouble.key] = trouble.since
         while len(self.told) > REMEMBERED:
             self.told.pop(next(iter(self.told)))
         self._tell(Event.OPEN, trouble, trouble.says, now, channels)

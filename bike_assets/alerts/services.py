@@ -18,6 +18,9 @@ FAILURES = 3
 BEHIND = timedelta(minutes=5)
 """The stream is a few seconds behind; so far only in a great replay, or where it can do no more."""
 
+STEADY = timedelta(minutes=2)
+"""For so long a service must have been at work without a new start before what was wrong is over."""
+
 UNWRITTEN = timedelta(minutes=2)
 """Kafka takes what was polled within a second; so long only where it is down."""
 
@@ -38,7 +41,8 @@ def watch(desk: Desk, service: str, beat: Heartbeat | None, now: datetime) -> No
         says = f"The {service} died, or hung and was killed; its last sign of life came at {beat.after:%H:%M:%S} UTC."
         desk.begin(Trouble(key, says, beat.after))
     wrong = {each.key: each for each in _within(beat, now)}
-    desk.end_where(lambda each: _is_of(key, each) and each not in wrong, f"The {service} is at work.")
+    if beat.began_at is None or now - beat.began_at >= STEADY:
+        desk.end_where(lambda each: _is_of(key, each) and each not in wrong, f"The {service} is at work.")
     for each in wrong.values():
         desk.begin(each)
 

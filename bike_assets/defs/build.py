@@ -13,6 +13,7 @@ import dagster as dg
 from bike_assets.defs.causes import first_cause
 from bike_assets.defs.launcher import HOST_TAG
 from bike_assets.defs.partitions import tags_of
+from bike_assets.defs.pools import pools_of, wait_for
 from bike_assets.model.errors import NotBuilt
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -57,15 +58,18 @@ class Broken(NamedTuple):
 
 
 OnStep = Callable[[Built | Checked], None]
+OnWait = Callable[[str], None]
 
 
-def build_days(job: dg.JobDefinition, first: date, last: date, dagster_home: Path, on_step: OnStep) -> None:
-    """Run the job over these days, both included, in this process.
+def build_days(
+    job: dg.JobDefinition, first: date, last: date, dagster_home: Path, on_step: OnStep, on_wait: OnWait
+) -> None:
+    """Run the job over these days, both included, in this process, once no other run writes what it does.
 
-    `on_step` is told each table and check as it is done. Raises NotBuilt with what failed; a check that only
-    warns fails nothing.
+    `on_wait` is told for whom it waits, `on_step` each table and check as it is done. Raises NotBuilt with what
+    failed; a check that only warns fails nothing.
     """
-    result = _run(job, tags_of(first, last), dagster_home, on_step)
+    result = _run(job, tags_of(first, last), dagster_home, on_step, on_wait)
     for failure in _failures(result):
         raise NotBuilt(f"{failure.step_key}: {_reason(failure)}")
     if not result.success:
@@ -85,7 +89,7 @@ def run_to_the_end(
         steps[step.what] = step
         on_step(step)
 
-    result = _run(job, tags_of(*days) if days else {}, dagster_home, keep)
+    result = _run(job, tags_of(*days) if days else {}, dagster_home, keep, lambda _: None)
     evaluated = dg.DagsterEventType.ASSET_CHECK_EVALUATION
     judged = {event.step_key for event in result.all_events if event.event_type is evaluated}
     broken = [Broken(str(each.step_key), _reason(each)) for each in _failures(result) if each.step_key not in judged]
@@ -97,11 +101,12 @@ def run_to_the_end(
 
 
 def _run(
-    job: dg.JobDefinition, tags: dict[str, str], dagster_home: Path, on_step: OnStep
+    job: dg.JobDefinition, tags: dict[str, str], dagster_home: Path, on_step: OnStep, on_wait: OnWait
 ) -> dg.ExecuteInProcessResult:
     os.environ["DAGSTER_HOME"] = str(dagster_home)
     run_id = str(uuid.uuid4())
     with dg.DagsterInstance.get() as instance:
+        wait_for(instance, pools_of(job), lambda run: on_wait(f"Waits for the run {run.run_id} of {run.job_name}."))
         instance.add_event_listener(run_id, lambda entry: _tell(entry, on_step))
         result = job.execute_in_process(
             run_config=_QUIET, instance=instance, run_id=run_id, raise_on_error=False,

@@ -9,7 +9,7 @@ from bike_assets.defs.ingestion.assets import ANSWERS
 from bike_assets.defs.ingestion.members import members
 from bike_assets.defs.maintenance.assets import GROUP as MAINTENANCE
 from bike_assets.defs.pools import DRAIN
-from bike_assets.defs.rebuild import rebuild_table
+from bike_assets.defs.rebuild import rebuild_by_command, rebuild_table
 from bike_assets.defs.resources import Bike
 from bike_assets.defs.serving.assets import files
 from bike_assets.defs.streaming.assets import GROUP as STREAMING
@@ -55,7 +55,7 @@ build_days = dg.define_asset_job(
 
 @dg.job(description=rebuild_table.description)
 def rebuild() -> None:
-    rebuild_table()
+    rebuild_by_command(rebuild_table())
 
 
 export = dg.define_asset_job(

@@ -1,12 +1,13 @@
 """A table made once more from what it was made of."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import dagster as dg
 from pydantic import Field
 
 from bike_assets.defs.partitions import each_of, range_of
-from bike_assets.defs.pools import WAREHOUSE
+from bike_assets.defs.pools import DRAIN, WAREHOUSE
 from bike_assets.defs.resources import Bike, Lake, Spark
 from bike_assets.defs.shown import shown
 from bike_assets.model.errors import WrongDay
@@ -32,10 +33,16 @@ class RebuildConfig(dg.Config):
     last_day: str | None = Field(None, description="Included; without it, the first is the only one.")
 
 
-@dg.op(pool=WAREHOUSE)
+@dg.op(pool=DRAIN)
+def rebuild_by_command(context: dg.OpExecutionContext, what: str, bike: Bike) -> None:
+    """What `bike rebuild` makes once more: it drains, and so waits for who else does."""
+    context.add_output_metadata(bike.run("rebuild", what))
+
+
+@dg.op(pool=WAREHOUSE, out={"by_command": dg.Out(str, is_required=False)})
 def rebuild_table(
-    context: dg.OpExecutionContext, config: RebuildConfig, bike: Bike, lake: Lake, spark: Spark
-) -> None:
+    context: dg.OpExecutionContext, config: RebuildConfig, lake: Lake, spark: Spark
+) -> Iterator[dg.Output[str]]:
     """A warehouse table's days or the live minutes made once more from the events, or everything from `raw/`.
 
     The live minutes are refused while a stream is up, `raw` while a poller is.
@@ -46,7 +53,7 @@ def rebuild_table(
     if table is None or not table.partitioned_by:
         _refuse_days(config)
     if table is None:
-        context.add_output_metadata(bike.run("rebuild", _BY_COMMAND[config.what]))
+        yield dg.Output(_BY_COMMAND[config.what], "by_command")
         return
     days = _days(config, lake.today()) if table.partitioned_by else None
     _report(context, lake, table, days, lake.build(spark.session(), table, days))

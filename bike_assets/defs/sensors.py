@@ -73,9 +73,10 @@ def quiet_systems(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.Sen
         desk.close()
         return dg.SensorResult(skip_reason=desk.says("No poller is at work: nothing is known of the systems."))
     count = beat.details["systems"]
-    systems.watch(desk, beat.details["quiet"], count, now)
+    quiet = beat.details["quiet"]
+    systems.watch(desk, quiet, count, now)
     desk.close()
-    return dg.SensorResult(skip_reason=desk.says(f"Systems that are polled: all {count}."))
+    return dg.SensorResult(skip_reason=desk.says(f"Systems with a good poll lately: {count - len(quiet)} of {count}."))
 
 
 @dg.sensor(

@@ -28,7 +28,7 @@ def build_range(settings: Settings, first: str, last: str, console: Console) -> 
             steps[step.what] = step
             show(step)
 
-        build_days(defs.resolve_job_def("build_days"), *days, dagster_home(settings), on_step)
+        build_days(defs.resolve_job_def("build_days"), *days, dagster_home(settings), on_step, console.print)
     names = ("rows", "passed", "bad", "see_all")
     return [{"what": what, **{name: getattr(step, name, None) for name in names}} for what, step in steps.items()]
 

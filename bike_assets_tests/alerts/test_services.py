@@ -1,6 +1,6 @@
 """What heartbeats say is wrong."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 
 from bike_assets.alerts.desk import Desk
 from bike_assets.alerts.incidents import Event, Severity, read_book
-from bike_assets.alerts.services import BEHIND, FAILURES, SINKS, UNWRITTEN, WATCHED, figures, watch
+from bike_assets.alerts.services import BEHIND, FAILURES, SINKS, STEADY, UNWRITTEN, WATCHED, figures, watch
 from bike_assets.heartbeats import FRESH_S, Heartbeat
 from bike_assets_tests.model.builders import NOON
 
@@ -20,19 +20,21 @@ def nothing_sent() -> None:
     SENT.clear()
 
 
-def beat(service: str = "poller", age_s: float = 0, after_s: float | None = None, **details: Any) -> Heartbeat:
+def beat(
+    service: str = "poller", age_s: float = 0, after_s: float | None = None, began_s: float = 3600, **details: Any
+) -> Heartbeat:
     after = None if after_s is None else NOON - timedelta(seconds=after_s)
-    return Heartbeat(service, 7, NOON - timedelta(seconds=age_s), details, after)
+    return Heartbeat(service, 7, NOON - timedelta(seconds=age_s), details, after, NOON - timedelta(seconds=began_s))
 
 
 def ago(seconds: float) -> str:
     return (NOON - timedelta(seconds=seconds)).isoformat()
 
 
-def look(path: Path, service: str, each: Heartbeat | None) -> list[str]:
+def look(path: Path, service: str, each: Heartbeat | None, now: datetime = NOON) -> list[str]:
     """A look at a service; the keys of what is wrong then."""
-    desk = Desk(path / "book.json", {"x": lambda alert: SENT.append((alert.event, alert.trouble.key))}, NOON)
-    watch(desk, service, each, NOON)
+    desk = Desk(path / "book.json", {"x": lambda alert: SENT.append((alert.event, alert.trouble.key))}, now)
+    watch(desk, service, each, now)
     desk.close()
     return desk.keys
 
@@ -62,6 +64,34 @@ def test_a_death_that_was_seen_is_not_told_again_by_who_comes_after(tmp_path: Pa
     for _ in range(2):
         assert look(tmp_path, "poller", beat(after_s=30)) == []
     assert SENT == [(Event.OPEN, "service/poller"), (Event.OVER, "service/poller")]
+
+
+LOOKS_S = 30
+
+
+@pytest.mark.parametrize("lives_s", [5, 45, 110])
+def test_a_service_that_dies_again_and_again_is_one_incident_until_it_is_steady(tmp_path: Path, lives_s: int) -> None:
+    """Ten starts, each dead after a while and back 3 s later; then one that stays."""
+    starts = [n * (lives_s + 3) for n in range(10)]
+    at_last = starts[-1]
+    for second in range(lives_s + 1, at_last + 400, LOOKS_S):
+        now, began = NOON + timedelta(seconds=second), max(start for start in starts if start <= second)
+        died = None if began == 0 else NOON + timedelta(seconds=began - 3)
+        beats_at = now if began == at_last else min(now, NOON + timedelta(seconds=began + lives_s))
+        each = Heartbeat("poller", 7, beats_at, {}, died, NOON + timedelta(seconds=began))
+        is_open = look(tmp_path, "poller", each, now) == ["service/poller"]
+        if second >= lives_s + 3:
+            assert is_open == (second - at_last < STEADY.total_seconds()), second
+    assert SENT == [(Event.OPEN, "service/poller"), (Event.OVER, "service/poller")]
+
+
+def test_a_service_that_is_back_is_well_after_two_minutes_and_what_is_wrong_within_it_too(tmp_path: Path) -> None:
+    failing: dict[str, Any] = {"queries": {"events": {"state": "waiting", "failures": FAILURES, "reason": "full"}}}
+    well: dict[str, Any] = {"queries": {"events": {"state": "running", "failures": 0}}}
+    wrong = ["service/stream/events", "service/stream"]
+    look(tmp_path, "stream", beat("stream", **failing))
+    for age_s, began_s, keys in ((30, 3600, wrong), (0, 119, wrong), (0, 121, [])):
+        assert look(tmp_path, "stream", beat("stream", age_s, began_s=began_s, **well)) == keys
 
 
 def test_a_query_that_failed_once_is_being_started_again_and_after_some_times_it_is_an_incident(tmp_path: Path) -> None:

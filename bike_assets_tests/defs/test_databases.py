@@ -101,6 +101,22 @@ def test_a_day_that_is_built_again_is_brought_again_and_a_dimension_alone_brings
     assert watch.look() == {DAY}
 
 
+def test_a_day_that_is_built_again_while_it_is_brought_is_brought_again_after_that(
+    instance: dg.DagsterInstance,
+) -> None:
+    watch = Watch(instance)
+    assert watch.look() == {DAY}
+    job = WITH_ALL.resolve_implicit_global_asset_job_def()
+    run = instance.create_run_for_job(job, tags={"dagster/partition": DAY}, asset_selection=frozenset([POSTGRES]))
+    instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", run.job_name, message=""), run.run_id)
+    assert watch.look() == set()
+    built(instance, FACTS[0])
+    assert watch.look() == set()
+    instance.report_runless_asset_event(dg.AssetMaterialization(POSTGRES, partition=DAY))
+    instance.report_dagster_event(dg.DagsterEvent("PIPELINE_SUCCESS", run.job_name, message=""), run.run_id)
+    assert [watch.look() for _ in range(2)] == [{DAY}, set()]
+
+
 def test_a_day_that_could_not_be_brought_is_tried_again_every_quarter_of_an_hour(
     instance: dg.DagsterInstance, home: Home
 ) -> None:

@@ -9,9 +9,11 @@ import dagster as dg
 import pytest
 
 from bike_assets.definitions import defs
+from bike_assets.defs.news import TAG
 from bike_assets.defs.partitions import days_of, tags_of
 from bike_assets.defs.resources import Lake
 from bike_assets.defs.schedules import every_hour
+from bike_assets.defs.warehouse.assets import warehouse_tables
 from bike_assets.model.errors import SparkLost
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
@@ -21,7 +23,13 @@ from bike_assets.model.tables import (
     EVENTS_VEHICLE_TOTALS,
     LIVE_TABLES,
 )
-from bike_assets.model.warehouse import DIM_CUSTOMER, DIM_SYSTEM, FACT_STATION_HOUR, WAREHOUSE_TABLES
+from bike_assets.model.warehouse import (
+    DIM_CUSTOMER,
+    DIM_SYSTEM,
+    FACT_STATION_HOUR,
+    FACT_SYSTEM_DAY,
+    WAREHOUSE_TABLES,
+)
 from bike_assets_tests.defs.conftest import Home, failure
 from bike_assets_tests.exports.test_files import DAY, a_city
 from bike_assets_tests.lake.rows import write_messages
@@ -65,6 +73,21 @@ def built(result: dg.ExecuteInProcessResult) -> list[tuple[str, str | None]]:
     """The tables and days that a run reported."""
     events = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
     return [(".".join(each.asset_key.path), each.partition) for each in events]
+
+
+@pytest.mark.parametrize("tables", [(FACT_STATION_HOUR, FACT_SYSTEM_DAY), (DIM_SYSTEM,)])
+def test_a_run_says_in_its_tags_which_tables_it_builds(home: Home, tables: tuple[Table, ...]) -> None:
+    """By them automation knows that what the run tells is no news to the rest of it."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            warehouse_tables, instance=instance, raise_on_error=False, tags=tags_of(yesterday, yesterday),
+            selection=[dg.AssetKey(list(table.path)) for table in tables],
+            resources=home.resources | {"lake": BuiltLake(path=str(home.lake)), "spark": NoSpark()},
+        )  # fmt: skip
+        run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert {tag.removeprefix(TAG) for tag in run.tags if tag.startswith(TAG)} == {table.name for table in tables}
 
 
 def test_poll_asks_the_system_of_its_config(home: Home) -> None:

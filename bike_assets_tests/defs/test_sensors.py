@@ -148,13 +148,14 @@ def test_a_quiet_system_is_told_and_a_poller_that_is_down_says_nothing_of_system
     ticks: Ticks, server: HttpServer
 ) -> None:
     ticks.beats("poller", systems=2, quiet={"oslo": NOW.isoformat()})
+    assert ticks(sensors.quiet_systems).skip_message == "Systems with a good poll lately: 1 of 2."
     assert ticks(sensors.quiet_systems).skip_message.startswith("oslo had its last good poll at ")
     ticks.beats("poller", age_s=60, systems=2, quiet={})
     ticks(sensors.quiet_systems)
     assert told(server) == [("open", "error", "system/oslo")]
     ticks.beats("poller", systems=2, quiet={})
     assert ticks(sensors.quiet_systems).skip_message == "oslo is polled again."
-    assert ticks(sensors.quiet_systems).skip_message == "Systems that are polled: all 2."
+    assert ticks(sensors.quiet_systems).skip_message == "Systems with a good poll lately: 2 of 2."
     assert told(server)[1:] == [("over", "error", "system/oslo")]
 
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Set
 from datetime import UTC, date, datetime
+from unittest.mock import Mock
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
+from dagster._core.events import StepMaterializationData
 
 from bike_assets.definitions import defs
+from bike_assets.defs.news import tell_what_is_built
 from bike_assets.defs.partitions import DAYS, day_of, days_of, tags_of
 from bike_assets.defs.schedules import every_morning, every_night
 from bike_assets.defs.warehouse.checks import warehouse_checks
@@ -27,6 +31,7 @@ from bike_assets_tests.model.builders import poll
 NOW = datetime(2024, 3, 31, 6, tzinfo=UTC)
 BUILT = ("2024-03-28", "2024-03-29", "2024-03-30")
 FACTS = (FACT_STATION_HOUR, FACT_STATION_DAY, FACT_SYSTEM_DAY, STATION_QUALITY)
+build_days = defs.resolve_job_def("build_days")
 
 
 def key(table: Table) -> dg.AssetKey:
@@ -99,6 +104,70 @@ def test_later_rows_of_a_day_rebuild_it_and_the_days_that_hang_on_it(instance: d
     assert found[FACT_SYSTEM_DAY.name] == found[FACT_STATION_DAY.name] == set(BUILT)
 
 
+class Watch:
+    """Looks at the facts' conditions as the sensor does, each time by the clock and from the last look on."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._cursor: AssetDaemonCursor | None = None
+        self.look()
+
+    def look(self) -> dict[str, Set[str | None]]:
+        """The days asked for, of the tables of which any are."""
+        found = dg.evaluate_automation_conditions(
+            defs, self._instance, dg.AssetSelection.assets(*map(key, FACTS)), cursor=self._cursor)
+        self._cursor = found.cursor
+        return {table.name: days for table in FACTS if (days := found.get_requested_partitions(key(table)))}
+
+
+def morning(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    """The morning's run, begun, as the daemon creates it from what the schedule wants."""
+    request = every_morning(dg.build_schedule_context(scheduled_execution_time=datetime(2024, 3, 31, 5, tzinfo=UTC)))
+    assert isinstance(request, dg.RunRequest)
+    run = instance.create_run_for_job(build_days, tags=request.tags)
+    instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", run.job_name, message=""), run.run_id)
+    tell_what_is_built(Mock(job_def=build_days, run=run, instance=instance))
+    return run
+
+
+def builds(instance: dg.DagsterInstance, run: dg.DagsterRun, table: Table, day: str) -> None:
+    made = StepMaterializationData(dg.AssetMaterialization(key(table), partition=day))
+    event = dg.DagsterEvent("ASSET_MATERIALIZATION", run.job_name, event_specific_data=made, message="")
+    instance.report_dagster_event(event, run.run_id)
+
+
+def test_what_the_morning_builds_is_not_built_again(instance: dg.DagsterInstance) -> None:
+    watch = Watch(instance)
+    run = morning(instance)
+    for table in FACTS:
+        for day in BUILT[-2:]:
+            builds(instance, run, table, day)
+        assert watch.look() == {}, table
+    instance.report_dagster_event(dg.DagsterEvent("PIPELINE_SUCCESS", run.job_name, message=""), run.run_id)
+    assert [watch.look() for _ in range(2)] == [{}, {}]
+
+
+def test_rows_that_land_while_the_morning_builds_are_built_after_it(instance: dg.DagsterInstance) -> None:
+    watch = Watch(instance)
+    run = morning(instance)
+    closed(instance, EVENTS_POLLS, "2024-03-30")
+    assert "2024-03-30" not in watch.look().get(FACT_STATION_HOUR.name, ())
+    builds(instance, run, FACT_STATION_HOUR, "2024-03-30")
+    instance.report_dagster_event(dg.DagsterEvent("PIPELINE_SUCCESS", run.job_name, message=""), run.run_id)
+    assert "2024-03-30" in watch.look()[FACT_STATION_HOUR.name]
+
+
+def test_rows_that_land_just_after_their_day_was_asked_for_are_built_too(instance: dg.DagsterInstance) -> None:
+    """The run that was asked for may have read before they came."""
+    watch = Watch(instance)
+    asked = []
+    for has_landed in (True, True, False):
+        if has_landed:
+            closed(instance, EVENTS_POLLS, "2024-03-29")
+        asked.append("2024-03-29" in watch.look().get(FACT_STATION_HOUR.name, ()))
+    assert asked == [True, True, False]
+
+
 def test_later_rows_that_are_told_while_a_run_builds_the_day_are_built_after_it(instance: dg.DagsterInstance) -> None:
     hours, day, looks = key(FACT_STATION_HOUR), "2024-03-29", [None]
 
@@ -109,8 +178,7 @@ def test_later_rows_that_are_told_while_a_run_builds_the_day_are_built_after_it(
         return found.get_requested_partitions(hours)
 
     asked_for()
-    run = instance.create_run_for_job(defs.resolve_job_def("build_days"), tags={"dagster/partition": day},
-                                      asset_selection=frozenset([hours]))  # fmt: skip
+    run = instance.create_run_for_job(build_days, tags={"dagster/partition": day}, asset_selection=frozenset([hours]))
     instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", run.job_name, message=""), run.run_id)
     asked_for()
     closed(instance, EVENTS_POLLS, day)

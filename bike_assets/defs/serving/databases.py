@@ -6,6 +6,7 @@ import dagster as dg
 
 from bike_assets.defs.columns import OWNERS
 from bike_assets.defs.links import links
+from bike_assets.defs.news import remembered
 from bike_assets.defs.partitions import DAYS, days_of
 from bike_assets.defs.pools import serving_pool
 from bike_assets.defs.resources import Bike
@@ -28,7 +29,7 @@ _BUILT_AGAIN = dg.AutomationCondition.any_deps_updated().ignore(
 BUILT_OR_FAILED = (
     (
         (dg.AutomationCondition.missing() & ~_FAILED)
-        | _BUILT_AGAIN.since_last_handled()
+        | remembered(_BUILT_AGAIN)
         | (_FAILED & dg.AutomationCondition.cron_tick_passed(AGAIN))
     )
     & ~dg.AutomationCondition.any_deps_missing()

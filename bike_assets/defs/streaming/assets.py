@@ -6,6 +6,7 @@ from datetime import timedelta
 import dagster as dg
 
 from bike_assets.defs.columns import table_spec
+from bike_assets.defs.news import tell_what_is_built
 from bike_assets.defs.partitions import DAYS, days_of
 from bike_assets.defs.pools import DRAIN
 from bike_assets.defs.resources import Bike, Lake
@@ -53,6 +54,7 @@ def live_tables(
 
 
 def _drained(context: dg.AssetExecutionContext, bike: Bike, lake: Lake) -> Iterator[dg.MaterializeResult[None]]:
+    tell_what_is_built(context)
     # What is not cut into days, as the live minutes, is shown of the last two.
     days = days_of(context.run) or (lake.today() - timedelta(days=1), lake.today())
     done = bike.run("drain")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bike_assets.defs.columns import table_spec
+from bike_assets.defs.news import Condition, news_for, remembered, tell_what_is_built
 from bike_assets.defs.partitions import DAYS, WITH_DAY_BEFORE, WITH_DAYS_AROUND, WITH_WEEK_BEFORE, days_of
 from bike_assets.defs.pools import WAREHOUSE
 from bike_assets.defs.resources import Lake, Spark
@@ -39,20 +40,13 @@ if TYPE_CHECKING:
 GROUP = "warehouse"
 
 DIMENSIONS = (DIM_SYSTEM, DIM_STATION, DIM_DATE)
-LATER_ROWS = (
-    # A dimension that is built anew says nothing of the days: all of them would be built again.
-    (
-        dg.AutomationCondition.any_deps_updated().ignore(
-            dg.AssetSelection.assets(*(dg.AssetKey(list(table.path)) for table in DIMENSIONS))
-        )
-        & ~dg.AutomationCondition.missing()
-    ).since(dg.AutomationCondition.newly_requested())
-    & ~dg.AutomationCondition.in_progress()
-)
-"""A day that was built is built again once what it hangs on has got later rows; the schedule builds it first.
 
-What is told while a run of the day is at work is remembered until that run is over: it may have read before it.
-"""
+def later_rows(table: Table, deps: Sequence[dg.AssetDep]) -> Condition:
+    """A day that was built is built again once what it hangs on has got later rows; the schedule builds it first."""
+    # A dimension that is built anew says nothing of the days: all of them would be built again.
+    of_days = frozenset(dep.asset_key for dep in deps) - {dg.AssetKey(list(each.path)) for each in DIMENSIONS}
+    is_news = news_for(table, of_days) & ~dg.AutomationCondition.missing()
+    return remembered(is_news) & ~dg.AutomationCondition.in_progress()
 
 
 def _of_days(table: Table, mapping: dg.PartitionMapping) -> dg.AssetDep:
@@ -75,16 +69,17 @@ def _bring_up_dimensions(
 
 def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
     spec = table_spec(table, GROUP, deps)
+    condition = later_rows(table, deps) if table.partitioned_by else None
 
     @dg.multi_asset(
         name=table.path[1],
-        specs=[spec.replace_attributes(automation_condition=LATER_ROWS if table.partitioned_by else None,
-                                       skippable=False)],
+        specs=[spec.replace_attributes(automation_condition=condition, skippable=False)],
         partitions_def=DAYS if table.partitioned_by else None,
         backfill_policy=dg.BackfillPolicy.single_run() if table.partitioned_by else None,
         pool=WAREHOUSE,
     )
     def build_table(context: dg.AssetExecutionContext, lake: Lake, spark: Spark) -> dg.MaterializeResult[None]:
+        tell_what_is_built(context)
         days, session = days_of(context.run), spark.session()
         if table is FACT_STATION_HOUR:
             _bring_up_dimensions(context, lake, session, days)
