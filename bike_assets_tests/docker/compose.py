@@ -16,7 +16,7 @@ CHOSEN = "POSTGRES_PASSWORD"
 OTHERS = {"kafka", "postgres", "kafka-ui", "mssql"}
 """Services of images that are not ours."""
 
-PROFILES = {"kafka-ui", "mssql"}
+PROFILES = {"kafka-ui", "members-sink", "mssql"}
 """Those that start only when they are asked for."""
 
 
