@@ -71,7 +71,8 @@ class Settings(BaseSettings):
     orders_per_second: PositiveInt = Field(50_000, description="orders that a client may send in a second")
     sales_database: SecretStr | None = Field(
         None, description="the SQLAlchemy URL of a PostgreSQL, MySQL or MariaDB that gets the sales")
-    members_url: str | None = Field(None, description="a members API of randomuser.me's format; without it, none")
+    members_url: SecretStr | None = Field(
+        None, description="a members API of randomuser.me's format; without it, none")
     members_key: SecretStr | None = Field(
         None, description="with it members' addresses and ids are hashed, 32 characters or more")
     members_cassandra: SecretStr | None = Field(
