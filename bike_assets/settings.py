@@ -78,7 +78,8 @@ class Settings(BaseSettings):
         None, description="the SQLAlchemy URL of a PostgreSQL, MySQL or MariaDB that gets the sales")
     orders_cassandra: SecretStr | None = Field(
         None, description="a Cassandra that gets the orders, as cassandra://user:password@host:9042")
-    members_url: str | None = Field(None, description="a members API of randomuser.me's format; without it, none")
+    members_url: SecretStr | None = Field(
+        None, description="a members API of randomuser.me's format; without it, none")
     members_key: SecretStr | None = Field(
         None, description="with it members' addresses and ids are hashed, 32 characters or more")
     members_cassandra: SecretStr | None = Field(

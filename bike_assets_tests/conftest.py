@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HEAVY = {
     "test_kills.py": 1, "test_demo.py": 1, "test_killed_runs.py": 1, "test_alerts.py": 1,
     "test_replay.py": 2, "test_checked_recordings.py": 2, "test_containers.py": 2, "test_by_hand.py": 2,
-    "test_sentences.py": 2, "test_replace.py": 2, "test_killed_sales.py": 2,
+    "test_sentences.py": 2, "test_replace.py": 2, "test_killed_sales.py": 2, "test_forgotten_member.py": 2,
 }  # fmt: skip
 """Tests that start brokers, Sparks and services as a user would, in two lots, one for each worker: more of them at
 once would wait for each other.

@@ -45,7 +45,7 @@ def demo_settings(settings: Settings) -> Settings:
             "customers": customers,
             "jcdecaux_url": f"http://127.0.0.1:{settings.simulator_port}",
             "jcdecaux_key": SecretStr("the-simulator-takes-any"),
-            "members_url": f"http://127.0.0.1:{settings.simulator_port}/members/api/?seed=demo",
+            "members_url": SecretStr(f"http://127.0.0.1:{settings.simulator_port}/members/api/?seed=demo"),
             "trigger_seconds": TRIGGER_SECONDS,
         }
     )

@@ -21,9 +21,9 @@ from bike_assets.sources.members import page_request
 
 def poll_members(settings: Settings) -> dict[str, Any]:
     """Poll the members API to its end; what came of it. Raises WrongSettings without its address or without a key."""
-    url = settings.members_url
-    if url is None:
+    if settings.members_url is None:
         raise WrongSettings("BIKE_MEMBERS_URL names no members API.")
+    url = settings.members_url.get_secret_value()
     keyed, fetcher = services.members_keyed(settings), services.fetcher(settings)
     try:
         with services.members_lock(settings), kafka(settings) as partitions:

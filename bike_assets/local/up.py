@@ -207,7 +207,7 @@ def _given(settings: Settings, *, is_demo: bool) -> dict[str, str]:
     if settings.customers is not None:
         given["BIKE_CUSTOMERS"] = str(settings.customers)
     if settings.members_url is not None:
-        given["BIKE_MEMBERS_URL"] = settings.members_url
+        given["BIKE_MEMBERS_URL"] = settings.members_url.get_secret_value()
     if is_demo and settings.jcdecaux_key:
         given["BIKE_JCDECAUX_KEY"] = settings.jcdecaux_key.get_secret_value()
     return given

@@ -222,6 +222,7 @@ class MemberCursor(Struct, kw_only=True, frozen=True):
     seed: Annotated[str, Meta(description="which the API was asked with")]
     results: Annotated[int, Meta(ge=1, description="rows of a page")]
     page: Annotated[int, Meta(ge=1, description="the first that was not yet full")]
+    again: Annotated[int, Meta(ge=1, description="the earlier one that is looked at again next")] = 1
     moved_at: Annotated[datetime, Meta(description="when it was written")]
     key_check: Annotated[str, Meta(description="a hash by which another key is noticed")]
     refused: Annotated[list[str], Meta(description="keyed hashes of the last refused rows, each told once")]

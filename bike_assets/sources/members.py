@@ -48,7 +48,7 @@ def read_page(body: bytes, seed: str, page: int) -> list[bytes]:
     """The rows of a page as they came. Raises FeedMalformed, which repeats nothing of a row."""
     try:
         found = _decode(body)
-    except (msgspec.MsgspecError, UnicodeError) as err:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as err:
         raise FeedMalformed(MEMBERS, f"no page of members: {err}") from None
     if (found.info.seed, found.info.page) != (seed, page):
         raise FeedMalformed(MEMBERS, f"page {page} was asked for, and another page or seed was answered")

@@ -1,4 +1,7 @@
-"""A poll of the members API: page after page, from the one before where the last poll ended, to the first short one."""
+"""A poll of the members API: page after page, from the one before where the last poll ended, to the first short one.
+
+Then a few of the earlier ones, in turn, so that whoever was missed is found some polls later.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +24,9 @@ MAX_PAGES = 50
 
 OVERLAP = 1
 """So many full pages are looked at again: where members left, later ones have moved to the pages before."""
+
+LOOKED_AT_AGAIN = 5
+"""So many of all earlier pages are looked at again after each poll, the next ones after the next."""
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -50,15 +56,44 @@ class MembersPoll:
         done = Polled()
         self._writer.open()
         try:
-            page: int | None = max(1, self._cursor().page - OVERLAP)
+            first = max(1, self._cursor().page - OVERLAP)
+            page: int | None = first
             while page is not None and done.pages < self._max_pages:
-                page = self._page(page, done)
+                first, page = min(first, page), self._page(page, done)
+            if done.is_at_end:
+                self._look_again(first, done)
         finally:
             self._writer.close()
         return done
 
     def _page(self, page: int, done: Polled) -> int | None:
         """Take a page, and say which is next; None where there is none, or it was no answer."""
+        found = self._rows(page, done)
+        if found is None:
+            return None
+        rows, at = found
+        if not rows and page > 1 and done.pages == 1:
+            # The list is shorter than before: it is read again, and nothing is doubled, for what is known is known.
+            done.counts.add(self._take(rows, at, page=1))
+            return 1
+        is_full = len(rows) >= RESULTS
+        # Where members left, the end has come nearer; a cursor that stayed behind it would skip who signs up next.
+        done.counts.add(self._take(rows, at, page=page + is_full))
+        done.is_at_end = not is_full
+        return page + 1 if is_full else None
+
+    def _look_again(self, before: int, done: Polled) -> None:
+        """Look at a few of the pages before this one, in turn: a member who moves while pages are read is on none."""
+        for _ in range(min(LOOKED_AT_AGAIN, before - 1)):
+            again = self._cursor().again
+            page = again if again < before else 1
+            found = self._rows(page, done)
+            if found is None:
+                return
+            done.counts.add(self._take(*found, again=page + 1))
+
+    def _rows(self, page: int, done: Polled) -> tuple[list[bytes], datetime] | None:
+        """The rows of a page and when they came; None, and why, where they did not."""
         answer = self._ask(page, RESULTS)
         if answer.failure is not None or answer.body is None:
             done.error = answer.error or f"status {answer.http_status}"
@@ -69,19 +104,14 @@ class MembersPoll:
             done.error = err.reason
             self._writer.commit([refusal(-1, err.reason, answer.fetched_at)])
             return None
-        is_shorter_than_before = not rows and page > 1 and not done.pages
         done.pages += 1
-        done.counts.add(self._take(rows, page, answer.fetched_at))
-        done.is_at_end = len(rows) < RESULTS and not is_shorter_than_before
-        if is_shorter_than_before:
-            return 1  # what is known is known: the list is read again, and nothing is doubled
-        return None if done.is_at_end else page + 1
+        return rows, answer.fetched_at
 
-    def _take(self, rows: list[bytes], page: int, at: datetime) -> Taken:
+    def _take(self, rows: list[bytes], at: datetime, **moved: int) -> Taken:
+        """Commit what is new of these rows with the cursor moved there."""
         known, before = self._writer.known, self._cursor()
         taken = take_page(rows, known.members, known.forgotten, before.refused, self._keyed, at)
-        reached = max(before.page, page + (len(rows) >= RESULTS))
-        after = replace(before, page=reached, refused=[*before.refused, *taken.refused][-REFUSED_REMEMBERED:])
+        after = replace(before, refused=[*before.refused, *taken.refused][-REFUSED_REMEMBERED:], **moved)
         if taken.records or after != known.cursor:
             after = replace(after, moved_at=at)
             self._writer.commit([*taken.records, cursor_record(after)])

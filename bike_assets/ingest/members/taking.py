@@ -16,6 +16,7 @@ from bike_assets.sources.members import MEMBERS
 
 REFUSED_REMEMBERED = 1_000
 _encode = msgspec.json.Encoder().encode
+_NO_JSON = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -88,7 +89,7 @@ def take_page(
 def _left(raw: bytes, keyed: Keyed) -> dict[str, Any]:
     try:
         return what_is_left(msgspec.json.decode(raw), keyed)
-    except (msgspec.MsgspecError, UnicodeError):
+    except _NO_JSON:
         raise RowRefused("the row is no JSON") from None
 
 
@@ -96,7 +97,7 @@ def _rejection(raw: bytes, index: int, reason: str, at: datetime) -> Record:
     """With which kinds of values the row had, and none of them: nobody could find it to forget it."""
     try:
         payload = _encode(shape_of(msgspec.json.decode(raw))).decode()
-    except (msgspec.MsgspecError, UnicodeError):
+    except _NO_JSON:
         payload = None
     return refusal(index, reason, at, payload)
 

@@ -12,15 +12,16 @@ import msgspec
 import pytest
 
 from bike_assets.ingest.members.polling import MembersPoll, Polled
-from bike_assets.ingest.members.taking import Taken
+from bike_assets.ingest.members.taking import Taken, take_page
 from bike_assets.ingest.members.writer import MembersWriter
 from bike_assets.ingest.recalling import read_to_end
 from bike_assets.local.broker import LocalBroker, ensure_topics
 from bike_assets.local.jars import Jars
 from bike_assets.local.ports import free_ports
-from bike_assets.model.errors import Fenced, WrongSettings
+from bike_assets.model.errors import FeedMalformed, Fenced, WrongSettings
 from bike_assets.model.personal import Keyed
 from bike_assets.model.topics import MEMBERS_STATE, REJECTIONS, USERS_CREATED
+from bike_assets.sources.members import read_page
 from bike_assets_tests.ingest.members.pages import NOON, URL, Api, people
 
 KEY = "k" * 32
@@ -73,7 +74,7 @@ def test_each_member_is_stored_once_and_the_next_poll_goes_on_where_this_one_end
     api.people += people(120, first=250)
     api.asked.clear()
     assert poll(servers, api).counts.created == 120
-    assert api.asked == [2, 3, 4]
+    assert api.asked == [2, 3, 4, 1]
     assert ids(servers) == Counter(each["login"]["uuid"] for each in api.people)
 
 
@@ -88,6 +89,46 @@ def test_who_moved_to_an_earlier_page_is_not_lost(servers: str) -> None:
 def test_a_list_that_is_shorter_than_what_was_read_is_read_from_its_beginning(servers: str) -> None:
     poll(servers, Api(people(400)))
     assert poll(servers, Api(people(150, first=390))).counts == Taken(150, created=140, known=10)
+
+
+def test_who_signs_up_after_many_left_by_and_by_is_not_skipped(servers: str) -> None:
+    api = Api(people(500))
+    poll(servers, api)
+    for _ in range(4):
+        del api.people[:60]  # fewer than a page at once, more than two in all
+        poll(servers, api)
+    del api.people[:60]
+    api.people += people(270, first=500)
+    assert poll(servers, api).counts.created == 270
+
+
+def test_a_page_that_is_nested_too_deeply_is_told_and_ends_no_poll_by_itself() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    with pytest.raises(FeedMalformed, match="no page of members"):
+        read_page(b'{"results": [' + deep + b'], "info": {"seed": "s", "results": 1, "page": 1}}', "s", 1)
+    taken = take_page([deep], set(), set(), [], Keyed(KEY), NOON)
+    assert taken.counts == Taken(1, rejected=1)
+
+
+def test_a_list_that_got_shorter_is_read_to_its_end_by_polls_that_each_have_an_end(servers: str) -> None:
+    poll(servers, Api(people(900)))
+    api = Api(people(600, first=500))  # 400 known, 200 new at the end
+    assert [poll(servers, api, max_pages=3).counts.created for _ in range(5)][-1] == 0
+    assert set(ids(servers)) == {each["login"]["uuid"] for each in people(1100)}
+
+
+def test_who_moved_to_a_page_that_was_read_already_is_found_by_a_later_poll(servers: str) -> None:
+    api = Api(people(1_400))
+
+    def somebody_leaves_meanwhile(page: int, results: int) -> Any:
+        answer = api(page, results)
+        if page == 4 and len(api.people) == 1_400:
+            del api.people[0]
+        return answer
+
+    assert poll(servers, somebody_leaves_meanwhile).counts.created == 1_399
+    assert sum(poll(servers, api).counts.created for _ in range(2)) == 1
+    assert set(ids(servers)) == {each["login"]["uuid"] for each in people(1_400)}
 
 
 def test_a_poll_ends_after_so_many_pages_and_the_next_one_goes_on(servers: str) -> None:
@@ -168,6 +209,7 @@ import os, sys
 from bike_assets.ingest.members.polling import MembersPoll
 from bike_assets.ingest.members.writer import MembersWriter
 from bike_assets.model.personal import Keyed
+from bike_assets.sources.members import read_page
 from bike_assets_tests.ingest.members.pages import URL, Api, people
 servers, kill_at, step = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 api, keyed = Api(people(700)), Keyed("k" * 32)
