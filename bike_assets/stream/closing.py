@@ -11,13 +11,18 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import structlog
+
 from bike_assets.files import write_whole
 from bike_assets.lake.tables import rows_by_day
 from bike_assets.model.constants import EVENTS_GO
+from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_SYSTEM_INFORMATION, EVENTS_TABLES, EVENTS_VEHICLE_TOTALS
 from bike_assets.stream.offsets import Offsets, lag
 from bike_assets.stream.zones import NO_ZONE, days_polled, zones
+
+log = structlog.get_logger()
 
 CLOSES_AFTER = timedelta(minutes=30)
 LOOK_S = 60.0
@@ -100,8 +105,11 @@ class ClosingDays:
         self._next_look = now + timedelta(seconds=LOOK_S)
         rows = {table.name: rows_by_day(self._lake, table) for table in EVENTS_TABLES}
         if rows[EVENTS_SYSTEM_INFORMATION.name] != self._zones_of:
-            self._look_at_zones(noted_at.date())
-            self._zones_of = rows[EVENTS_SYSTEM_INFORMATION.name]
+            try:
+                self._look_at_zones(noted_at.date())
+                self._zones_of = rows[EVENTS_SYSTEM_INFORMATION.name]
+            except LakeBroken as err:  # looked at again the next time; days close by their rows alone
+                log.error("the systems' time zones cannot be looked at", reason=str(err))
         for each in closed(rows, self._told, noted_at):
             self._report(each, lambda each=each: self._heard(each))  # type: ignore[misc]
 
