@@ -597,3 +597,18 @@ def test_a_minute_too_few_and_one_too_many_are_told(tmp_path: Path) -> None:
     lake = in_lake(a_minutes_events(tmp_path), minutes=[minute(1, **LEVELS)])
     found = found_in(lake, minutes_equal_events)
     assert [bad["differs"] for bad in found.first_bad] == ["it is not there", "no good poll"]
+
+
+@pytest.mark.parametrize(("is_complete", "last", "bad"), [
+    (False, MONDAY, 0), (False, MONDAY + DAY, 1), (True, MONDAY, 1),
+], ids=["that went on", "that a later run looks at", "that was over"])  # fmt: skip
+def test_only_a_day_west_of_utc_that_went_on_when_it_was_built_may_lack_what_was_fetched_since(
+    tmp_path: Path, is_complete: bool, last: date, bad: int
+) -> None:
+    evening = poll(fetched_at=MIDNIGHT + DAY + HOUR)
+    write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=MIDNIGHT + DAY / 2), evening)
+    write(tmp_path, DIM_SYSTEM, [{"system_id": "oslo", "timezone": "America/New_York"}])
+    built_before = service(MONDAY, good_share=0.0, longest_gap_s=16 * 3600.0, polls=1, polls_ok=1)
+    write(tmp_path, SYSTEM_SERVICE_DAY, [built_before | {"is_complete": is_complete}])
+    found = found_in(tmp_path, service_days_equal_polls, first=MONDAY, last=last)
+    assert sum(row["local_date"] == str(MONDAY) for row in found.first_bad) == bad
