@@ -612,3 +612,14 @@ def test_only_a_day_west_of_utc_that_went_on_when_it_was_built_may_lack_what_was
     write(tmp_path, SYSTEM_SERVICE_DAY, [built_before | {"is_complete": is_complete}])
     found = found_in(tmp_path, service_days_equal_polls, first=MONDAY, last=last)
     assert sum(row["local_date"] == str(MONDAY) for row in found.first_bad) == bad
+
+
+@pytest.mark.parametrize(("hours", "is_there"), [((1, 2, 3), False), ((1, 2, 5), True), ((5, 6, 7), True)])
+def test_a_week_after_fetches_of_which_some_are_in_it_the_day_must_be_there(
+    tmp_path: Path, hours: tuple[int, ...], is_there: bool
+) -> None:
+    for each in hours:  # the week before that day begins at four, in UTC
+        write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=MIDNIGHT + each * HOUR))
+    write(tmp_path, DIM_SYSTEM, [{"system_id": "oslo", "timezone": "America/New_York"}])
+    day = MONDAY + 7 * DAY
+    assert counts(found_in(tmp_path, service_days_equal_polls, first=day, last=day)) == (is_there, is_there)
