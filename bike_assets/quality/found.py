@@ -55,7 +55,7 @@ def between(column: Column, first: date, last: date) -> str:
     """The condition that a date, or an instant's UTC date, lies between these, both included."""
     if column.type == "date":
         return f"{column.name} BETWEEN {literal(first)} AND {literal(last)}"
-    return f"{column.name} >= {_midnight(first)} AND {column.name} < {_midnight(last + DAY)}"
+    return f"{column.name} >= {midnight(first)} AND {column.name} < {midnight(last + DAY)}"
 
 
 def literal(day: date) -> str:
@@ -63,9 +63,19 @@ def literal(day: date) -> str:
     return f"DATE '{day:%Y-%m-%d}'"
 
 
-def _midnight(day: date) -> str:
+def midnight(day: date) -> str:
+    """The instant in SQL at which a UTC date begins."""
     return f"({literal(day)}::TIMESTAMP AT TIME ZONE 'UTC')"
 
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def is_over(is_complete: str, ends: str, last: date) -> str:
+    """The condition that a local date was over when its row was built, if it reaches past the UTC date `last`.
+
+    What was polled of one that still went on is more by now than its row was built of; the next day's run builds it
+    anew, and looks at it then. Nor need there be a row, where the first poll is newer than the build.
+    """
+    return f"(coalesce({is_complete}, false) OR {ends} <= {midnight(last + DAY)})"

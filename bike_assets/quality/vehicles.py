@@ -12,7 +12,7 @@ from bike_assets.model.tables import (
     LIVE_VEHICLES_SYSTEM_MINUTE,
 )
 from bike_assets.model.warehouse import FACT_VEHICLE_SYSTEM_DAY
-from bike_assets.quality.found import DAY, SETTLED, Found, literal, look, of_dates
+from bike_assets.quality.found import DAY, SETTLED, Found, is_over, literal, look, of_dates
 
 _COUNTS = {
     "vehicles": "kind <> 'absent'",
@@ -106,8 +106,8 @@ def vehicle_days_equal_events(con: duckdb.DuckDBPyConnection, first: date, last:
     """Each local day of a system's vehicles is what the totals and events of these dates and those around them come to.
 
     Worked out in another way than the table: an id is there from an event to its next, or to the end of its UTC hour,
-    and was seen where a good poll lies in that. A day that goes on after the last of these dates is left out until it
-    is complete: events come to it while it is looked at.
+    and was seen where a good poll lies in that. A date that was not over when it was built is passed over where it
+    reaches past `last`.
     """
     around = first - DAY, last + DAY
     days = f"""
@@ -132,9 +132,8 @@ def vehicle_days_equal_events(con: duckdb.DuckDBPyConnection, first: date, last:
             SELECT system_id, local_date, CASE WHEN fact.polls IS NULL THEN 'it is not there'
                    WHEN wanted.polls IS NULL THEN 'no good poll' ELSE concat_ws(', ', {differs}) END AS differs
             FROM (FROM {fact}) AS fact FULL JOIN wanted USING (system_id, local_date)
-                 LEFT JOIN days USING (system_id, local_date)
-            WHERE coalesce(fact.is_complete, false)
-               OR coalesce(days.end <= TIMESTAMPTZ '{last + DAY} 00:00:00+00', true))
+            LEFT JOIN days USING (system_id, local_date)
+            WHERE {is_over('fact.is_complete', 'days.end', last)} IS DISTINCT FROM false)
         WHERE differs <> '' ORDER BY local_date, system_id
         """,
     )

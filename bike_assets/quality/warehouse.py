@@ -27,7 +27,7 @@ from bike_assets.model.warehouse import (
     FACT_SYSTEM_DAY,
     SYSTEM_SERVICE_DAY,
 )
-from bike_assets.quality.found import DAY, Found, between, literal, look, of_dates
+from bike_assets.quality.found import DAY, Found, between, is_over, literal, look, of_dates
 
 _SLACK = 0.01
 """How far two sums of seconds may be apart."""
@@ -363,24 +363,22 @@ def hole_in_the_day(con: duckdb.DuckDBPyConnection, first: date, last: date) -> 
 def service_days_equal_polls(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
     """A system's day is what the fetches of `station_status` come to; where some make a day, it is there.
 
-    `differs` names the columns that are not the same. A day that goes on after the last UTC date is left out until it
-    is complete: fetches come to it while it is looked at.
+    `differs` names the columns that are not the same. A date that was not over when it was built is passed over where
+    it reaches past `last`.
     """
     counts = ", ".join(f"count_if(outcome = '{each.value}') AS polls_{each.value}" for each in Outcome)
-    near = between(EVENTS_POLLS.column("utc_date"), first - DAY, last + DAY)
-    since = between(EVENTS_POLLS.column("utc_date"), first - STILL_ASKED - DAY, last + DAY)
+    # A week that ends or begins in a UTC date has one of its fetches if it has its first or its last.
+    utc_date = EVENTS_POLLS.column("utc_date")
+    near, before = between(utc_date, first - DAY, last + DAY), between(utc_date, first - STILL_ASKED - DAY, last + DAY)
     days = f"""
         WITH fetches AS (
             SELECT system_id, fetched_at, outcome, outcome IN ('ok', 'not_modified') AS is_good
             FROM events.polls WHERE {near} AND feed = 'station_status'),
-        dates AS (
-            SELECT system_id, utc_date, min(fetched_at) AS earliest, max(fetched_at) AS latest
-            FROM events.polls WHERE {since} AND feed = 'station_status' GROUP BY ALL),
         local_days AS (
             SELECT system_id, day::DATE AS local_date, day AT TIME ZONE timezone AS begins,
                    (day + INTERVAL 1 DAY) AT TIME ZONE timezone AS ends
             FROM warehouse.dim_system,
-                 generate_series({literal(first)}, {literal(last)}, INTERVAL 1 DAY) AS series(day)),
+                 generate_series({literal(first)}, {literal(last)}, INTERVAL 1 DAY) AS dates(day)),
         intervals AS (
             SELECT system_id, fetched_at AS opens,
                    lead(fetched_at) OVER (PARTITION BY system_id ORDER BY fetched_at) AS closes
@@ -406,15 +404,18 @@ def service_days_equal_polls(con: duckdb.DuckDBPyConnection, first: date, last: 
             SELECT system_id, local_date, count(*) AS polls, {counts}
             FROM fetches JOIN local_days USING (system_id) WHERE fetched_at >= begins AND fetched_at < ends
             GROUP BY ALL),
+        ends_of_dates AS (
+            SELECT system_id, unnest([min(fetched_at), max(fetched_at)]) AS fetched_at FROM events.polls
+            WHERE {before} AND feed = 'station_status' GROUP BY system_id, utc_date),
         asked AS (
-            SELECT DISTINCT system_id, local_date FROM dates JOIN local_days USING (system_id)
-            WHERE earliest < ends AND latest >= begins - INTERVAL {STILL_ASKED.days * 24} HOURS)
+            SELECT DISTINCT system_id, local_date FROM ends_of_dates JOIN local_days USING (system_id)
+            WHERE fetched_at < ends AND fetched_at >= begins - INTERVAL {STILL_ASKED.days * 24} HOURS)
         SELECT system_id, local_date, coalesce(good_s, 0) / epoch(ends - begins) AS good_share, longest_gap_s,
                {', '.join(f'coalesce({name}, 0) AS {name}' for name in _POLLS)},
-               coalesce(newest >= ends, false) AS is_complete, ends
+               coalesce(latest >= ends, false) AS is_complete, ends
         FROM asked JOIN local_days USING (system_id, local_date) JOIN gaps USING (system_id, local_date)
         LEFT JOIN shares USING (system_id, local_date) LEFT JOIN counted USING (system_id, local_date)
-        LEFT JOIN (SELECT (fetched_at AT TIME ZONE 'UTC')::DATE - 1 AS local_date, max(fetched_at) AS newest
+        LEFT JOIN (SELECT (fetched_at AT TIME ZONE 'UTC')::DATE - 1 AS local_date, max(fetched_at) AS latest
                    FROM fetches GROUP BY ALL) USING (local_date)"""
     own = f"warehouse.system_service_day WHERE {of_dates(SYSTEM_SERVICE_DAY, first, last)}"
     differs = ", ".join([
@@ -430,8 +431,7 @@ def service_days_equal_polls(con: duckdb.DuckDBPyConnection, first: date, last: 
         SELECT * FROM (
             SELECT system_id, local_date, CASE WHEN own.polls IS NULL THEN 'it is not there'
                    WHEN made.polls IS NULL THEN 'nobody asked' ELSE concat_ws(', ', {differs}) END AS differs
-            FROM {both}
-            WHERE coalesce(own.is_complete, false) OR coalesce(ends <= TIMESTAMPTZ '{last + DAY} 00:00:00+00', true))
+            FROM {both} WHERE {is_over('own.is_complete', 'made.ends', last)} IS DISTINCT FROM false)
         WHERE differs <> '' ORDER BY local_date, system_id
         """,
     )

@@ -108,9 +108,8 @@ class ClosingDays:
             try:
                 self._look_at_zones(noted_at.date())
                 self._zones_of = rows[EVENTS_SYSTEM_INFORMATION.name]
-            except LakeBroken as err:
-                # What closed is told all the same, and the zones are looked at again.
-                log.error("time zones cannot be read", reason=str(err))
+            except LakeBroken as err:  # looked at again the next time; days close by their rows alone
+                log.error("the systems' time zones cannot be looked at", reason=str(err))
         for each in closed(rows, self._told, noted_at):
             self._report(each, lambda each=each: self._heard(each))  # type: ignore[misc]
 

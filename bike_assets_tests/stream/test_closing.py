@@ -10,6 +10,7 @@ import pytest
 from bike_assets.lake.replaced import take_out
 from bike_assets.lake.tables import table_path
 from bike_assets.model.constants import EVENTS_GO
+from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
     EVENTS_POLLS,
     EVENTS_SYSTEM_INFORMATION,
@@ -147,28 +148,34 @@ def test_a_description_that_leaves_the_zone_as_it_was_tells_of_no_day(tmp_path: 
     assert told.others[0].table is EVENTS_SYSTEM_INFORMATION
 
 
-def test_a_broken_file_of_what_systems_are_keeps_no_day_from_being_told(tmp_path: Path) -> None:
-    write_messages(tmp_path, EVENTS_POLLS, poll())
-    write_messages(tmp_path, EVENTS_SYSTEM_INFORMATION, system_information(timezone="Europe/Oslo"))
-    (file,) = table_path(tmp_path, EVENTS_SYSTEM_INFORMATION).rglob("*.parquet")
-    whole = file.read_bytes()
-    told = Told()
-    days = ClosingDays(tmp_path, tmp_path / "note.json", told)
-    file.write_bytes(b"PAR1 broken")
-    days.look(CLOSES, ENDS, lambda: ENDS)
-    assert told.days == [Closed(EVENTS_POLLS, DAY, 1)]
-    assert not (tmp_path / "told_zones.json").exists()
-    file.write_bytes(whole)
-    days.look(CLOSES + timedelta(seconds=LOOK_S), ENDS, lambda: ENDS)
-    assert (tmp_path / "told_zones.json").exists(), "they are looked at again"
-
-
 def test_a_zone_that_is_given_later_tells_of_no_day_whose_events_go(tmp_path: Path) -> None:
     lake, told, kept = polled(tmp_path), Told(), 30
     at = CLOSES + timedelta(days=kept) - EVENTS_GO - timedelta(days=1)
     assert looked(lake, told, kept, at=at) == [BEFORE, DAY]
     write_messages(lake, EVENTS_SYSTEM_INFORMATION, system_information(timezone="Europe/Oslo"))
     assert looked(lake, told, kept, at=at) == [DAY]
+
+
+@pytest.mark.parametrize("broken", [EVENTS_SYSTEM_INFORMATION, EVENTS_POLLS], ids=lambda table: table.name)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_days_close_while_a_file_that_zones_hang_on_is_broken_and_zones_are_looked_at_once_it_is_whole(
+    tmp_path: Path, broken: Table, is_there: bool
+) -> None:
+    lake, told = polled(tmp_path), Told()
+    assert looked(lake, told) == [BEFORE, DAY]
+    write_messages(lake, EVENTS_SYSTEM_INFORMATION, system_information(system_id="bergen", timezone="Europe/Oslo"))
+    whole = {file: file.read_bytes() for file in table_path(lake, broken).rglob("*.parquet")}
+    for file in whole:
+        file.write_bytes(b"broken") if is_there else file.unlink()
+    told.days, told.others = [], []
+    days = ClosingDays(lake, lake / "note.json", told)
+    days.look(CLOSES, ENDS, lambda: ENDS)
+    assert [each.table for each in told.others] == [EVENTS_SYSTEM_INFORMATION]
+    assert told.days == []
+    for file, body in whole.items():
+        file.write_bytes(body)
+    days.look(CLOSES + timedelta(seconds=LOOK_S), ENDS, lambda: ENDS)
+    assert [each.day for each in told.days] == [DAY]
 
 
 def test_a_day_that_a_replacement_left_without_rows_is_told_with_none(tmp_path: Path) -> None:

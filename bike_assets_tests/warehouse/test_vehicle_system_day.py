@@ -134,3 +134,18 @@ def test_days_are_what_the_check_makes_of_the_same_events_and_it_finds_what_is_w
              facts[1] | {"local_date": first + timedelta(days=3)}]  # fmt: skip
     bad = checked(tmp_path / "bad", committed, wrong, zone)
     assert [row["differs"] for row in bad.first_bad] == ["ids_seen, idle_hours", "it is not there", "no good poll"]
+
+
+@pytest.mark.parametrize(("is_complete", "last", "bad"), [
+    (False, DAY, 0), (False, DAY + timedelta(days=1), 1), (True, DAY, 1),
+], ids=["that went on", "that a later run looks at", "that was over"])  # fmt: skip
+def test_only_a_day_west_of_utc_that_went_on_when_it_was_built_may_lack_what_was_polled_since(
+    tmp_path: Path, is_complete: bool, last: date, bad: int
+) -> None:
+    polls = [vehicle_totals(system_id="town", observed_at=MIDNIGHT + timedelta(hours=hours)) for hours in (12, 25)]
+    write(tmp_path, EVENTS_VEHICLE_TOTALS, as_rows(polls))
+    write(tmp_path, DIM_SYSTEM, [{"system_id": "town", "timezone": "America/New_York"}])
+    built_before = {"system_id": "town", "local_date": DAY, "polls": 1, "is_complete": is_complete}
+    write(tmp_path, FACT_VEHICLE_SYSTEM_DAY, [built_before])
+    found = vehicle_days_equal_events(connect(tmp_path), DAY, last)
+    assert sum(row["local_date"] == str(DAY) for row in found.first_bad) == bad
