@@ -76,6 +76,6 @@ def is_over(is_complete: str, ends: str, last: date) -> str:
     """The condition that a local date was over when its row was built, if it reaches past the UTC date `last`.
 
     What was polled of one that still went on is more by now than its row was built of; the next day's run builds it
-    anew, and looks at it then. Nor need there be a row, where the first poll is newer than the build.
+    anew, and looks at it then.
     """
-    return f"(coalesce({is_complete}, false) OR {ends} <= {midnight(last + DAY)})"
+    return f"({is_complete} IS DISTINCT FROM false OR {ends} <= {midnight(last + DAY)})"
