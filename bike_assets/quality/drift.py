@@ -87,10 +87,12 @@ def _numbers() -> str:
                    OR max(far) >= {TIMES} * min(far) AND NOT {_has_no_unit()}
                    OR max(median) - min(median) >= {DEGREES} AND name IN {places} AS is_unlike
             FROM fields GROUP BY system_id, feed, path, within, name),
+        objects AS (
+            SELECT system_id, feed, within, count(DISTINCT fetched_at) AS of_all
+            FROM fields GROUP BY system_id, feed, within),
         unlike AS (
-            FROM paths
-            QUALIFY is_unlike
-                 OR bodies < max(bodies) OVER (PARTITION BY system_id, feed, within) AND NOT {_IS_OF_A_LIST}),
+            SELECT paths.* FROM paths JOIN objects USING (system_id, feed, within)
+            WHERE is_unlike OR bodies < of_all AND NOT {_IS_OF_A_LIST}),
         bodies AS (
             SELECT DISTINCT system_id, feed, within, fetched_at FROM fields
             SEMI JOIN unlike USING (system_id, feed, within)),

@@ -131,7 +131,7 @@ def test_days_are_what_the_check_makes_of_the_same_events_and_it_finds_what_is_w
     good = checked(tmp_path / "good", committed, facts, zone)
     assert (good.checked, good.bad) == (len(facts), 0)
     wrong = [facts[0] | {"ids_seen": facts[0]["ids_seen"] + 1, "idle_hours": facts[0]["idle_hours"] + 0.1}, *facts[2:],
-             facts[1] | {"local_date": first + timedelta(days=3)}]  # fmt: skip
+             facts[1] | {"local_date": first + timedelta(days=3), "is_complete": True}]  # fmt: skip
     bad = checked(tmp_path / "bad", committed, wrong, zone)
     assert [row["differs"] for row in bad.first_bad] == ["ids_seen, idle_hours", "it is not there", "no good poll"]
 
