@@ -140,6 +140,8 @@ def status(
         age = "" if each["heartbeat_age_s"] is None else f"{each['heartbeat_age_s']:.0f} s ago"
         table.add_row(each["name"], each["state"], age, escape(safe_text(each["says"])))
     out.print(table)
+    if found["half_replaced"]:
+        out.print(f"[red]{escape(safe_text(found['half_replaced']))}[/]", highlight=False, soft_wrap=True)
     for each in found["incidents"]:
         out.print(f"[red]{each['severity']}[/] since {each['since']}: {escape(safe_text(each['says']))}")
     for each in found["rejections"]:
@@ -473,7 +475,8 @@ def run_shop(seed: Annotated[int, typer.Option(help="The same seed, the same ord
 @services_app.command("simulator")
 def run_simulator(seed: Annotated[int, typer.Option(help="The same seed, the same city.")] = 1) -> None:
     """Two cities: one as JCDecaux v1 and v3, and both as GBFS 1.0 to 3.0. `POST /admin/fault?system_id=X&fault=Y` makes
-    one misbehave, and without a fault behave again; an unknown fault is answered with all that there are.
+    one misbehave, with `&file=Z` in one file of GBFS, and without a fault behave again; an unknown fault is answered
+    with all that there are.
     """
     from bike_assets import services
 

@@ -1,6 +1,7 @@
 """`bike rejections`: rows and bodies that were refused, and their way back once the parser is mended."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -87,19 +88,22 @@ def restore(
     system: Annotated[str, typer.Argument(help="A system_id.")],
     since: Annotated[str, typer.Option("--from", help="A day or a time of UTC, as 2026-11-20T10:30.")],
     feed: Feed = None,
+    raw: Annotated[list[Path] | None, typer.Option("--raw", help="The raw/ of another poller's home, also.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring back what was refused, after a parser was mended: replay `raw/` from the first poll on that lost something.
 
     From that poll on, all that topics and tables hold of the system is replaced by what its answers in `raw/` tell
     now; live minutes are computed anew, and days of the warehouse become stale. Refused while a poller or a stream is
-    up, and where `raw/` no longer holds that time.
+    up, and where `raw/` no longer holds that time. Where pollers of several homes had the system in turn, `--raw` gives
+    the `raw/` of each other one.
 
-    Example: `bike rejections restore oslobysykkel --from 2026-11-20`.
+    Examples: `bike rejections restore oslobysykkel --from 2026-11-20`,
+    `bike rejections restore oslobysykkel --from 2026-11-20 --raw /mnt/second/raw --raw /mnt/third/raw`.
     """
     from bike_assets.local.rejections import restore as bring_back
 
-    print_replaced(bring_back(settings_of(), system, feed, since, err), as_json=as_json)
+    print_replaced(bring_back(settings_of(), system, feed, since, raw or [], err), as_json=as_json)
 
 
 def print_replaced(done: dict[str, Any], *, as_json: bool) -> None:

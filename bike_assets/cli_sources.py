@@ -81,10 +81,12 @@ def check(
     sources: SourcesFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask each feed once, commit nothing, and say what it is and what is wrong with it.
+    """Ask each feed once, commit nothing, and say what it is, in which newer version it can be had, and what is wrong
+    with it.
 
-    Systems of the sources file, of the catalogue, or by their URL. Usable is what a poll of it would make good, with
-    a station in it; exit status 1 where one is not.
+    Systems of the sources file, of the catalogue, or by their URL. Of a system that is polled it says too what its
+    feeds answer otherwise than in the last week. Usable is what a poll of it would make good, with a station in it;
+    exit status 1 where one is not.
 
     Examples: `bike sources check`, `bike sources check oslobysykkel https://example.org/gbfs.json`.
     """

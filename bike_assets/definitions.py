@@ -21,7 +21,7 @@ from bike_assets.defs.jobs import (
 from bike_assets.defs.maintenance import assets as maintenance
 from bike_assets.defs.maintenance import event_log
 from bike_assets.defs.resources import resources
-from bike_assets.defs.schedules import every_hour, every_morning, every_night, often
+from bike_assets.defs.schedules import every_hour, every_morning, every_night, every_quarter_of_an_hour
 from bike_assets.defs.sensors import ended_runs, later_rows, quiet_systems, services
 from bike_assets.defs.serving import assets as serving
 from bike_assets.defs.serving import databases
@@ -44,7 +44,7 @@ defs = dg.Definitions(
     ),
     asset_checks=dg.load_asset_checks_from_modules([streaming_checks, warehouse_checks]),
     jobs=[poll, drain, close_day, build_days, rebuild, export, check_stream, maintain, poll_members],
-    schedules=[every_hour, every_morning, every_night, often],
+    schedules=[every_hour, every_morning, every_night, every_quarter_of_an_hour],
     sensors=[services, quiet_systems, ended_runs, later_rows],
     resources=resources(),
     # A run is a chain: one process for all its steps starts Spark's client once.

@@ -1,5 +1,6 @@
 """Each service put together from the settings: the one place where layers meet outside Dagster."""
 
+import json
 import os
 import secrets
 import signal
@@ -151,12 +152,27 @@ def history_lock(settings: Settings) -> Iterator[None]:
 
 
 def refuse_half_replaced(settings: Settings) -> None:
-    """Raise HalfReplaced where a replacement was broken off between the topics and the tables."""
+    """Raise HalfReplaced where a replacement was broken off: between topics and tables, or before its answers came."""
+    said = half_replaced(settings)
+    if said is not None:
+        raise HalfReplaced(said)
+
+
+def half_replaced(settings: Settings) -> str | None:
+    """What is to be done about a replacement that was broken off, if one was."""
     if settings.replacement.exists():
-        raise HalfReplaced(
+        return (
             "A replay with --replace was broken off in this home, and topics and tables do not agree: "
             "do it again, or any other `bike replay --replace`, before anything else is written."
         )
+    if settings.half_replayed.exists():
+        again = json.loads(settings.half_replayed.read_bytes())["again"]
+        return (
+            "A replacement was broken off in this home before its answers were all replayed, and what it took out is "
+            f"missing: do `{again}` again before anything else is written. If its answers are gone, what they told is "
+            f"lost: then delete {settings.half_replayed}."
+        )
+    return None
 
 
 def is_poller_up(settings: Settings) -> bool:
@@ -189,7 +205,8 @@ def run_stream(settings: Settings, spark: "SparkHome") -> None:
     reporter = Reporter(settings.dagster_ui)
     beat_heart = heartbeat(settings.run, STREAM)
     reported = Reported(beat_heart, reporter, "rows", lambda key: refused_lately(settings.lake, key))
-    days = ClosingDays(settings.lake, settings.closed_days, day_report(reporter, settings.lake))
+    report = day_report(reporter, settings.lake)
+    days = ClosingDays(settings.lake, settings.closed_days, report, settings.events_days)
 
     behind = Behind(lambda: end_offsets(settings.bootstrap_servers), datetime.now(UTC))
     behind.start()

@@ -212,6 +212,11 @@ class Settings(BaseSettings):
         return self.run / "replacement.json"
 
     @property
+    def half_replayed(self) -> Path:
+        """What was taken out and is not all replayed; there only while that is under way, or was broken off."""
+        return self.run / "half_replayed.json"
+
+    @property
     def spark_token(self) -> Path:
         """The file with which a run shows the resident Spark driver that it may ask."""
         return self.run / "spark.token"

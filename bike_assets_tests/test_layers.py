@@ -16,7 +16,7 @@ PACKAGE = Path(bike_assets.__file__).parent
 MAY_IMPORT = {
     "model": "",
     "sources": "model",
-    "lake": "model",
+    "lake": "model files",
     "ingest": "model sources files listening",
     "stream": "model lake files",
     "warehouse": "model lake",
@@ -36,8 +36,8 @@ MAY_IMPORT = {
     # Where the layers are put together: services without Dagster and without what starts them.
     "services": "model sources lake ingest stream warehouse dashboard simulator settings heartbeats locks"
     " reporting files allocator",
-    "local": "model sources lake ingest stream simulator alerts exports defs definitions settings heartbeats locks"
-    " services files",
+    "local": "model sources lake ingest stream simulator alerts quality exports defs definitions settings heartbeats"
+    " locks services files",
     "defs": "model sources lake warehouse quality exports alerts heartbeats settings",
     "definitions": "defs",
     "terminal": "settings logs",

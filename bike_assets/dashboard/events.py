@@ -144,7 +144,7 @@ class Broadcaster:
         if generation != self._generation:
             self._generation, self._snapshot = generation, None
             self._offer(self._snapshot_frame() + self._status_frame())
-        elif changes.stations or changes.systems or changes.gone:
+        elif changes:
             self._snapshot = None
             self._offer(frame("changes", changes) + self._status_frame())
         elif self._status != self._status_now():

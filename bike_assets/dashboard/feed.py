@@ -88,7 +88,7 @@ class Follower:
         self._thread = threading.Thread(target=self._follow, name="page-feed", daemon=True)
         self._on_change: Callable[[], None] = lambda: None
         self._live = LiveState()
-        self._pending: dict[str, Update] = {}
+        self._pending: dict[tuple[bool, str], Update] = {}
         self._connection: Connection = Connection.LOADING
         self._reason: str | None = None
         self._last_message_at: datetime | None = None
@@ -173,9 +173,12 @@ class Follower:
             for message, _ in written:
                 update = self._live.apply(message)
                 if update is not None:
-                    self._pending[update.key] = update
+                    self._pending[False, update.key] = update
+            for update in self._live.settle():
+                self._pending[True, update.key] = update
 
     def _show(self, fresh: LiveState) -> None:
+        fresh.settle()
         with self._lock:
             self._live, self._pending = fresh, {}
             self.generation += 1

@@ -1,4 +1,4 @@
-"""The feed from Kafka: the two information topics and `station_state`, each from its beginning, then on."""
+"""The feed from Kafka: the two information topics and the two states', each from its beginning, then on."""
 
 import logging
 import time
@@ -13,14 +13,21 @@ from confluent_kafka import Message as KafkaMessage
 from bike_assets.dashboard.feed import Written
 from bike_assets.dashboard.live import Forgotten, Message
 from bike_assets.model.errors import BrokerUnavailable
-from bike_assets.model.messages import StationInformation, StationState, SystemInformation, SystemState
-from bike_assets.model.topics import STATION_INFORMATION, STATION_STATE, SYSTEM_INFORMATION
+from bike_assets.model.messages import (
+    StationInformation,
+    StationState,
+    SystemInformation,
+    SystemState,
+    VehicleFeedState,
+    VehicleState,
+)
+from bike_assets.model.topics import STATION_INFORMATION, STATION_STATE, SYSTEM_INFORMATION, VEHICLE_STATE
 
 log = structlog.get_logger()
 KAFKA_LOG = logging.getLogger("bike_assets.kafka")
 
 # Descriptions first: where a partition's messages come in this order, stations appear with their names.
-NAMES = (SYSTEM_INFORMATION.name, STATION_INFORMATION.name, STATION_STATE.name)
+NAMES = (SYSTEM_INFORMATION.name, STATION_INFORMATION.name, STATION_STATE.name, VEHICLE_STATE.name)
 
 ANSWER_S = 3.0
 """How long the broker may take to say what it has."""
@@ -136,6 +143,7 @@ def _decoded(message: KafkaMessage) -> Message | None:
         SYSTEM_INFORMATION.name: SystemInformation,
         STATION_INFORMATION.name: StationInformation,
         STATION_STATE.name: StationState if "/" in key else SystemState,
+        VEHICLE_STATE.name: VehicleState if "/" in key else VehicleFeedState,
     }
     try:
         return msgspec.json.decode(value, type=kinds[topic])

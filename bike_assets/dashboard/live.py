@@ -1,4 +1,4 @@
-"""What the page knows: the newest message of every station and system, as it is sent to viewers.
+"""What the page knows: the newest message of every station, system and vehicle, as it is sent to viewers.
 
 Pure: no clock, no network, no thread.
 """
@@ -9,10 +9,19 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from bike_assets.dashboard.fleets import FleetGone, FleetRecord, Fleets, FleetUpdate
+from bike_assets.dashboard.instants import ms, ms_or_none
 from bike_assets.model.constants import MAX_GAP
-from bike_assets.model.messages import StationInformation, StationState, SystemInformation, SystemState
+from bike_assets.model.messages import (
+    StationInformation,
+    StationState,
+    SystemInformation,
+    SystemState,
+    VehicleFeedState,
+    VehicleState,
+)
 from bike_assets.model.readings import State
-from bike_assets.model.topics import STATION_INFORMATION, STATION_STATE, station_key
+from bike_assets.model.topics import STATION_INFORMATION, STATION_STATE, VEHICLE_STATE, station_key
 
 
 class Forgotten(NamedTuple):
@@ -22,7 +31,9 @@ class Forgotten(NamedTuple):
     key: str
 
 
-Message = StationState | SystemState | StationInformation | SystemInformation | Forgotten
+Message = (
+    StationState | SystemState | StationInformation | SystemInformation | VehicleState | VehicleFeedState | Forgotten
+)
 
 
 class StationRecord(Struct, array_like=True, frozen=True, kw_only=True):
@@ -74,7 +85,7 @@ class Gone(NamedTuple):
     key: str
 
 
-Update = StationRecord | SystemRecord | Gone
+Update = StationRecord | SystemRecord | Gone | FleetUpdate
 
 
 class Snapshot(Struct, frozen=True):
@@ -85,6 +96,7 @@ class Snapshot(Struct, frozen=True):
     max_gap_ms: int
     stations: list[StationRecord]
     systems: list[SystemRecord]
+    fleets: list[FleetRecord]
 
 
 class Changes(Struct, frozen=True):
@@ -93,6 +105,11 @@ class Changes(Struct, frozen=True):
     stations: list[StationRecord]
     systems: list[SystemRecord]
     gone: list[str]
+    fleets: list[FleetRecord] = []
+    fleets_gone: list[str] = []
+
+    def __bool__(self) -> bool:
+        return any((self.stations, self.systems, self.gone, self.fleets, self.fleets_gone))
 
 
 class LiveState:
@@ -105,10 +122,20 @@ class LiveState:
         self._descriptions: dict[str, StationInformation] = {}
         self._memories: dict[str, SystemState] = {}
         self._informations: dict[str, SystemInformation] = {}
+        self._fleets = Fleets()
 
     def apply(self, message: Message) -> Update | None:
-        """Take a message in. Gives what viewers must be told, or None where nothing they see changed."""
+        """Take a message in. Gives what viewers must be told, or None where nothing they see changed.
+
+        What is said of vehicles `settle` gives, once for many messages.
+        """
         match message:
+            case VehicleState() | VehicleFeedState():
+                self._fleets.put(message)
+                return None
+            case Forgotten(topic=VEHICLE_STATE.name):
+                self._fleets.forget(message.key)
+                return None
             case StationState():
                 key = station_key(message.system_id, message.station_id)
                 self._readings[key] = message
@@ -126,6 +153,10 @@ class LiveState:
                 self._parts(message).pop(key, None)
         return self._refresh_station(key) if "/" in key else self._refresh_system(key)
 
+    def settle(self) -> list[FleetUpdate]:
+        """What viewers must be told of vehicles after all that was read."""
+        return self._fleets.settle()
+
     def snapshot(self) -> Snapshot:
         """All that is shown."""
         return Snapshot(
@@ -134,6 +165,7 @@ class LiveState:
             max_gap_ms=round(MAX_GAP.total_seconds() * 1000),
             stations=list(self.stations.values()),
             systems=list(self.systems.values()),
+            fleets=list(self._fleets.records.values()),
         )
 
     def _parts(self, forgotten: Forgotten) -> dict[str, Any]:
@@ -210,7 +242,7 @@ def shown_state(station: StationRecord, last_good_poll_at: int | None, now: date
 
 def changes(updates: Iterable[Update]) -> Changes:
     """A frame of updates, one a key."""
-    found = Changes([], [], [])
+    found = Changes([], [], [], [], [])
     for update in updates:
         match update:
             case StationRecord():
@@ -219,6 +251,10 @@ def changes(updates: Iterable[Update]) -> Changes:
                 found.systems.append(update)
             case Gone():
                 found.gone.append(update.key)
+            case FleetRecord():
+                found.fleets.append(update)
+            case FleetGone():
+                found.fleets_gone.append(update.key)
     return found
 
 
@@ -242,11 +278,11 @@ def _station_record(key: str, reading: StationState, described: StationInformati
         is_renting=reading.is_renting,
         is_returning=reading.is_returning,
         state=reading.state,
-        state_since=_ms(reading.state_since),
-        reported_at=_ms_or_none(reading.reported_at),
-        changed_at=_ms(reading.changed_at),
-        absent_since=_ms_or_none(reading.absent_since),
-        last_seen_at=_ms_or_none(reading.last_seen_at),
+        state_since=ms(reading.state_since),
+        reported_at=ms_or_none(reading.reported_at),
+        changed_at=ms(reading.changed_at),
+        absent_since=ms_or_none(reading.absent_since),
+        last_seen_at=ms_or_none(reading.last_seen_at),
     )
 
 
@@ -258,13 +294,6 @@ def _system_record(key: str, memory: SystemState | None, described: SystemInform
         city=described.city if described else None,
         country=described.country if described else None,
         timezone=described.timezone if described else "UTC",
-        last_good_poll_at=_ms_or_none(memory.last_good_poll_at) if memory else None,
+        last_good_poll_at=ms_or_none(memory.last_good_poll_at) if memory else None,
     )
 
-
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
-def _ms_or_none(at: datetime | None) -> int | None:
-    return None if at is None else _ms(at)

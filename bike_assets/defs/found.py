@@ -1,5 +1,7 @@
 """What a check found, in Dagster's words."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -29,4 +31,17 @@ def check_result(
             "first_bad": dg.JsonMetadataValue(found.first_bad),
             "see_all": dg.MetadataValue.md(f"`bike sql \"{found.query}\"`"),
         },
+    )
+
+
+def not_yet(name: str, days: Sequence[date]) -> dg.AssetCheckResult:
+    """A check that looks at the live minutes, which have not come to the newest events of these days: no pass, and no
+    finding either. It is made again with the next run of the days, and each morning's has the day before's too.
+    """
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="Not yet: the live minutes have not come to all events of these days.",
+        metadata={"checked": 0, "bad": 0, "not_yet": ", ".join(day.isoformat() for day in days)},
     )

@@ -6,7 +6,7 @@ A job of assets takes its days as partitions; the others take a config, and refu
 import dagster as dg
 
 from bike_assets.defs.ingestion.assets import ANSWERS
-from bike_assets.defs.ingestion.members import users_created
+from bike_assets.defs.ingestion.members import members
 from bike_assets.defs.maintenance.assets import GROUP as MAINTENANCE
 from bike_assets.defs.pools import DRAIN
 from bike_assets.defs.rebuild import rebuild_table
@@ -24,7 +24,7 @@ poll = dg.define_asset_job(
 
 poll_members = dg.define_asset_job(
     "poll_members",
-    selection=dg.AssetSelection.assets(users_created),
+    selection=dg.AssetSelection.assets(members),
     description="The members API asked for who is new.",
 )
 

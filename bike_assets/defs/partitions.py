@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
+from bike_assets.model.constants import STILL_ASKED
 from bike_assets.model.errors import WrongDay
 from bike_assets.settings import load_settings
 
@@ -21,6 +22,10 @@ with warnings.catch_warnings():
     WITH_DAY_BEFORE = dg.TimeWindowPartitionMapping(start_offset=-1, allow_nonexistent_upstream_partitions=True)
     WITH_DAYS_AROUND = dg.TimeWindowPartitionMapping(
         start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
+    )
+    # And those in which a fetch makes a day without one a silent day.
+    WITH_WEEK_BEFORE = dg.TimeWindowPartitionMapping(
+        start_offset=-(STILL_ASKED.days + 1), end_offset=1, allow_nonexistent_upstream_partitions=True
     )
 
 _FIRST, _LAST, _ONE = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end", "dagster/partition"

@@ -43,7 +43,7 @@ def every_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
-def often(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def every_quarter_of_an_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Who is new among the members; nothing where no setting names a members API."""
     if load_settings().members_url is None:
         return dg.SkipReason("BIKE_MEMBERS_URL names no members API.")

@@ -1,7 +1,5 @@
 """The lake as an export reads it: which version of each part is there, and its rows, a batch at a time."""
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ import pyarrow as pa
 from duckdb import ColumnExpression, ConstantExpression
 
 from bike_assets.lake.duck import broken_table, connect
-from bike_assets.lake.tables import open_table, table_path
+from bike_assets.lake.versions import versions
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 
@@ -41,22 +39,10 @@ class Part:
 def parts_of(lake: Path, table: Table) -> dict[date | None, Part]:
     """The parts of which the table has files, by day. Raises LakeBroken.
 
-    A version is told by the files. It is asked for before the rows are read: a write between the two makes the part
-    seem older than it is, so that it is read again.
+    A version is asked for before the rows are read: a write between the two makes the part seem older than it is, so
+    that it is read again.
     """
-    if not (table_path(lake, table) / "_delta_log").exists():
-        return {}
-    files = pa.table(open_table(lake, table).get_add_actions(flatten=True))
-    paths = files["path"].to_pylist()
-    days = files[f"partition.{table.partitioned_by[0]}"].to_pylist() if table.partitioned_by else [None] * len(paths)
-    of_day: defaultdict[date | None, list[str]] = defaultdict(list)
-    for day, path in zip(days, paths, strict=True):
-        of_day[day].append(path)
-    return {day: Part(table, day, _hash(files)) for day, files in of_day.items()}
-
-
-def _hash(paths: list[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(paths)).encode()).hexdigest()[:32]
+    return {day: Part(table, day, version) for day, version in versions(lake, table).items()}
 
 
 @contextmanager

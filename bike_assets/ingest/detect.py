@@ -4,27 +4,34 @@ Nothing here reads a clock or the network. `memory` moves on to the poll; if wha
 committed, the memory is thrown away and recalled from Kafka.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from heapq import nsmallest
 from itertools import compress
 from operator import is_not
 
 from bike_assets.ingest.memory import Known, SystemMemory, VehicleMemory, one_of
 from bike_assets.model.answers import Description, StationPoll, StationRow
-from bike_assets.model.constants import ABSENCE_MEMORY
+from bike_assets.model.constants import ABSENCE_MEMORY, ABSENT_STATIONS, DESCRIPTION_MEMORY, UNLISTED_STATIONS
 from bike_assets.model.messages import EventKind, StationInformation, StationStatus
 from bike_assets.model.readings import Reading, State, state_of
+
+INFORMATION_FEED = "station_information"
 
 
 @dataclass(slots=True)
 class Detected:
-    """What a poll made: events, new descriptions, stations whose state must be stored or forgotten."""
+    """What a poll made: events, new descriptions, stations whose state must be stored or forgotten, and those whose
+    description must. `crowded_out` are absent stations that were forgotten early since this was told last, an hour ago.
+    """
 
     events: list[StationStatus] = field(default_factory=list)
     information: list[StationInformation] = field(default_factory=list)
     touched: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    undescribed: list[str] = field(default_factory=list)
+    crowded_out: int = 0
 
 
 def opens_an_hour(memory: SystemMemory | VehicleMemory, at: datetime) -> bool:
@@ -62,6 +69,11 @@ def detect(memory: SystemMemory, poll: StationPoll, at: datetime) -> Detected:
         _repeat_absences(memory, at, found)
     if moved is None:
         _absences(memory, set(map(poll.id_of, poll.rows)), at, found)
+        _make_room(memory, found)
+    if opens:
+        found.crowded_out, memory.crowded_out = memory.crowded_out, 0
+        if INFORMATION_FEED not in memory.observed_at:  # else its list says which stations there are
+            found.undescribed = forget_descriptions(memory, (), at)
     memory.last_poll = poll
     memory.last_good_poll_at = at
     return found
@@ -87,6 +99,22 @@ def describe(
         )
         for station_id, each in news
     ]
+
+
+def forget_descriptions(memory: SystemMemory, listed: Collection[str], at: datetime) -> list[str]:
+    """Forget what stations were that are neither `listed` nor remembered by the status, a month after that is first
+    seen and the oldest where they are too many, and say which these are.
+    """
+    before = memory.unlisted_since
+    unlisted = {each: before.get(each, at) for each in memory.descriptions.keys() - listed - memory.stations.keys()}
+    gone = {each for each, since in unlisted.items() if at - since > DESCRIPTION_MEMORY}
+    excess = len(unlisted) - UNLISTED_STATIONS
+    if excess > len(gone):
+        gone = set(nsmallest(excess, unlisted, key=lambda each: (unlisted[each], each)))
+    memory.unlisted_since = {each: unlisted[each] for each in sorted(unlisted.keys() - gone)}
+    for station_id in gone:
+        del memory.descriptions[station_id]
+    return sorted(gone)
 
 
 def hour_of(at: datetime) -> tuple[int, ...]:
@@ -158,6 +186,18 @@ def _repeat_absences(memory: SystemMemory, at: datetime, found: Detected) -> Non
             _forget(memory, station_id, found)
         else:
             found.events.append(_absence(memory, station_id, known, None, at))
+
+
+def _make_room(memory: SystemMemory, found: Detected) -> None:
+    """Forget those that were seen least lately where more stations are absent than are remembered."""
+    excess = len(memory.absent) - ABSENT_STATIONS
+    if excess <= 0:
+        return
+    crowded_out = set(nsmallest(excess, memory.absent, key=lambda each: (memory.stations[each].last_seen_at, each)))
+    found.touched = [each for each in found.touched if each not in crowded_out]
+    for station_id in sorted(crowded_out):
+        _forget(memory, station_id, found)
+    memory.crowded_out += excess
 
 
 def _forget(memory: SystemMemory, station_id: str, found: Detected) -> None:

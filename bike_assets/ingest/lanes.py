@@ -128,6 +128,7 @@ class Lane:
             "written": dict(self._writer.written),
             "polls": dict(self._outcomes),
             "failing": dict(self._failing),
+            "unreadable": self._writer.memories.unreadable,
         }
 
     def _run(self) -> None:

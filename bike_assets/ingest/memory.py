@@ -1,7 +1,7 @@
 """What is remembered of a system between two polls: all of it can be read back from Kafka."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -44,13 +44,18 @@ def one_of(reading: Reading) -> Reading:
     return _READINGS.setdefault(reading, reading)
 
 
+@dataclass(slots=True)
 class Totals:
     """A system's stations and bikes at its last good poll, kept up by additions and removals."""
 
-    def __init__(self) -> None:
-        self.stations = 0
-        self.states = dict.fromkeys(State, 0)
-        self.bikes = self.docks = self.docks_given = self.ebikes = self.ebikes_given = self.bikes_with_docks = 0
+    stations: int = 0
+    states: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
+    bikes: int = 0
+    docks: int = 0
+    docks_given: int = 0
+    ebikes: int = 0
+    ebikes_given: int = 0
+    bikes_with_docks: int = 0
 
     def count(self, known: Known, sign: int) -> None:
         """Add (`sign` 1) or take away (-1) one station."""
@@ -99,6 +104,10 @@ class VehicleMemory:
     ranges_m: dict[str, float] = field(default_factory=dict)
     known: dict[str, KnownVehicle] = field(default_factory=dict)
 
+    def copied(self) -> "VehicleMemory":
+        """Another that can move on without this one."""
+        return replace(self, ranges_m=dict(self.ranges_m), known=dict(self.known))
+
     def as_state(self, system_id: str) -> VehicleFeedState:
         """What goes into `vehicle_state` for the system itself."""
         return VehicleFeedState(
@@ -114,7 +123,8 @@ class VehicleMemory:
 class SystemMemory:
     """One system. `last_poll` is the last good poll with a body: what the next is compared with.
 
-    It is the only part that is not in Kafka; without it a body is compared station by station.
+    It is not in Kafka; without it a body is compared station by station. Nor is `crowded_out`, the absent stations that
+    were forgotten early and of which nobody was told yet.
     """
 
     system_id: str
@@ -127,11 +137,26 @@ class SystemMemory:
     stations: dict[str, Known] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
     descriptions: dict[str, Description] = field(default_factory=dict)
+    unlisted_since: dict[str, datetime] = field(default_factory=dict)
     information: SystemInformation | None = None
     last_poll: StationPoll | None = None
     shaped_at: dict[str, datetime] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
     vehicles: VehicleMemory = field(default_factory=VehicleMemory)
+    crowded_out: int = 0
+
+    def copied(self) -> "SystemMemory":
+        """Another that can move on without this one: what is known of a station is never changed in place."""
+        return replace(
+            self,
+            observed_at=dict(self.observed_at),
+            stations=dict(self.stations),
+            absent=set(self.absent),
+            descriptions=dict(self.descriptions),
+            shaped_at=dict(self.shaped_at),
+            totals=replace(self.totals, states=dict(self.totals.states)),
+            vehicles=self.vehicles.copied(),
+        )
 
     def remember(self, station_id: str, known: Known) -> None:
         """Put a station into its new state, and the totals with it."""
@@ -165,6 +190,7 @@ class SystemMemory:
             electric_types=None if self.electric_types is None else sorted(self.electric_types),
             is_shared_feed=self.is_shared_feed,
             shaped_at=dict(self.shaped_at),
+            unlisted_since=self.unlisted_since,
         )
 
 
@@ -183,7 +209,12 @@ def vehicle_state(system_id: str, vehicle_id: str, known: KnownVehicle, changed_
 
 
 class Memories(dict[str, SystemMemory]):
-    """The memories of one partition's systems, made at first use."""
+    """The memories of one partition's systems, made at first use.
+
+    `unreadable` is how many messages could not be read when they were read back.
+    """
+
+    unreadable = 0
 
     def __missing__(self, system_id: str) -> SystemMemory:
         memory = self[system_id] = SystemMemory(system_id)
@@ -204,7 +235,7 @@ def recall(
             memory.remember(state.station_id, _known(state))
         else:
             for name in ("observed_at", "last_good_poll_at", "feed_updated_at", "feed_has_advanced",
-                         "is_shared_feed", "shaped_at"):
+                         "is_shared_feed", "shaped_at", "unlisted_since"):
                 setattr(memory, name, getattr(state, name))
             memory.electric_types = None if state.electric_types is None else frozenset(state.electric_types)
     for info in stations:

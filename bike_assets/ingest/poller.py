@@ -299,7 +299,10 @@ class Poller:
         for answer, poll in pairs:
             by_system.setdefault(poll.system_id, []).append(poll)
             if asker := self._asker_of.get(poll.system_id):
-                asker.committed(answer, poll)
+                try:
+                    asker.committed(answer, poll)
+                except Exception:  # what one source learns is not worth the lane, which is of many
+                    log.exception("nothing learnt of a poll", system_id=poll.system_id)
         for system_id, polls in by_system.items():
             asker = self._asker_of.get(system_id)
             if asker is not None and any(poll.feed == asker.status_feed for poll in polls):

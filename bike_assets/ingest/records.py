@@ -6,8 +6,16 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
-from bike_assets.ingest.detect import Detected, describe, detect, detect_unmodified, hour_of
+from bike_assets.ingest.detect import (
+    Detected,
+    describe,
+    detect,
+    detect_unmodified,
+    forget_descriptions,
+    hour_of,
+)
 from bike_assets.ingest.memory import SystemMemory, VehicleMemory, station_state, vehicle_state
 from bike_assets.ingest.profiles import Profile, system_information
 from bike_assets.ingest.vehicles import DetectedVehicles, detect_vehicles
@@ -23,17 +31,23 @@ from bike_assets.model.answers import (
     TypesPoll,
     VehiclePoll,
 )
-from bike_assets.model.constants import MAX_GAP
+from bike_assets.model.constants import ABSENT_STATIONS, MAX_GAP
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.model.messages import GOOD, Outcome, Poll, Rejection
 from bike_assets.model.topics import Topic, station_key
 from bike_assets.sources.reading import VEHICLE_FEED, feed_name, read
 from bike_assets.sources.shapes import shape_of
 
+log = structlog.get_logger()
+
 STATUS_FEED = "station_status"
 PAYLOAD_CHARACTERS = 10_000
+PAYLOADS_CHARACTERS = 1_000_000
+"""Of all the rows that one answer rejects; the others are told and counted without their bytes, which `raw/` has."""
 REASON_CHARACTERS = 1_000
 """What is wrong is told in a sentence; one that repeats a feed's own words can be too long for a message of Kafka."""
+SHORT_REASON_CHARACTERS = 200
+"""Of a row that is told without its bytes."""
 
 _SHAPED = frozenset({Outcome.OK, Outcome.INVALID})
 """Of these outcomes are bodies whose fields are told: where all times became milliseconds, no body is good."""
@@ -76,6 +90,9 @@ def take(memory: SystemMemory, answer: Answer, profile: Profile) -> Atom:
     found, vehicles = Detected(), None
     if verdict.outcome in GOOD:
         found = _follow(memory, feed, answer, verdict)
+        if found.crowded_out:
+            log.warning("more stations are absent than are remembered: ids that change at each poll?",
+                        system_id=memory.system_id, remembered=ABSENT_STATIONS, forgotten_early=found.crowded_out)
         vehicles = _follow_vehicles(memory, feed, answer.fetched_at, verdict)
     if verdict.outcome is not Outcome.OUT_OF_ORDER:
         memory.observed_at[feed] = answer.fetched_at
@@ -92,6 +109,19 @@ def take(memory: SystemMemory, answer: Answer, profile: Profile) -> Atom:
     if verdict.outcome is not Outcome.OUT_OF_ORDER:
         records.append(Record(topics.STATION_STATE, memory.system_id, _encode(memory.as_state())))
     return Atom(poll, records)
+
+
+def refuse(memory: SystemMemory, answer: Answer, reason: str) -> Atom:
+    """The atom of an answer of which nothing can be made: its record, and the body with the reason."""
+    feed = feed_name(answer.feed)
+    verdict = Verdict(Outcome.INVALID, reason, rejected=[RejectedRow(-1, reason, answer.body or b"")])
+    memory.observed_at[feed] = answer.fetched_at
+    poll = _poll_record(memory, feed, answer, verdict, 0)
+    return Atom(poll, [
+        *_rejections(memory.system_id, feed, answer, verdict.rejected),
+        Record(topics.POLLS, memory.system_id, _encode(poll)),
+        Record(topics.STATION_STATE, memory.system_id, _encode(memory.as_state())),
+    ])  # fmt: skip
 
 
 def judge(memory: SystemMemory, feed: str, answer: Answer) -> Verdict:
@@ -149,6 +179,8 @@ def _judge_parsed(memory: SystemMemory, at: datetime, parsed: Parsed) -> Verdict
         error = _staleness(memory, parsed.feed_updated_at, at)
         if error:
             return replace(verdict, outcome=Outcome.STALE, error=error)
+    if isinstance(parsed, TypesPoll) and not parsed.rows and memory.electric_types is not None:
+        return replace(verdict, outcome=Outcome.INVALID, error="no accepted row where vehicle types are known")
     if isinstance(parsed, VehiclePoll):
         # A list without any row says that all are ridden, as in a small system they may be.
         if parsed.rows_in and not parsed.vehicles and memory.vehicles.known:
@@ -195,10 +227,13 @@ def _follow(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict) -
             memory.is_shared_feed = answer.is_shared
             return detect(memory, poll, at)
         case InformationPoll(descriptions=descriptions):
-            return Detected(information=describe(memory, descriptions.items(), at))
-        case TypesPoll(electric_types=types):
-            if memory.electric_types != frozenset(types):
-                memory.electric_types = frozenset(types)
+            news = describe(memory, descriptions.items(), at)
+            return Detected(information=news, undescribed=forget_descriptions(memory, descriptions.keys(), at))
+        case TypesPoll(electric_types=types, rejected=rejected):
+            # A type whose row is rejected stays what it was.
+            electric = frozenset(types) | (memory.electric_types or frozenset() if rejected else frozenset())
+            if memory.electric_types != electric:
+                memory.electric_types = electric
                 memory.last_poll = None  # equal rows now mean other readings
         case None if feed == STATUS_FEED:
             return detect_unmodified(memory, at)
@@ -214,9 +249,11 @@ def _follow_vehicles(
         case VehiclePoll() as poll:
             _follow_time(own, poll.feed_updated_at, at)
             return detect_vehicles(memory.system_id, own, poll, at)
-        case TypesPoll(ranges_m=ranges_m) if ranges_m != own.ranges_m:
-            own.ranges_m = ranges_m
-            return DetectedVehicles()
+        case TypesPoll(ranges_m=told, rejected=rejected):
+            ranges_m = own.ranges_m | told if rejected else told
+            if ranges_m != own.ranges_m:
+                own.ranges_m = ranges_m
+                return DetectedVehicles()
         case None if feed == VEHICLE_FEED:
             return detect_vehicles(memory.system_id, own, None, at)
     return None
@@ -277,6 +314,8 @@ def _events(memory: SystemMemory, found: Detected, at: datetime) -> Iterable[Rec
         yield Record(topics.STATION_STATE, prefix + station_id, _encode(state))
     for station_id in found.forgotten:
         yield Record(topics.STATION_STATE, prefix + station_id, None)
+    for station_id in found.undescribed:
+        yield Record(topics.STATION_INFORMATION, prefix + station_id, None)
 
 
 def _vehicle_records(memory: SystemMemory, found: DetectedVehicles, at: datetime) -> Iterable[Record]:
@@ -297,15 +336,18 @@ def _vehicle_records(memory: SystemMemory, found: DetectedVehicles, at: datetime
 def _rejections(
     system_id: str, feed: str, answer: Answer, rejected: Iterable[RejectedRow]
 ) -> Iterable[Record]:
+    left = PAYLOADS_CHARACTERS
     for row in rejected:
-        payload = row.payload.decode("utf-8", "replace")[:PAYLOAD_CHARACTERS]
+        # A character takes 4 bytes at most, and a body can have millions.
+        payload = row.payload[: 4 * PAYLOAD_CHARACTERS].decode("utf-8", "replace")[:PAYLOAD_CHARACTERS]
+        left -= len(payload)
         rejection = Rejection(
             system_id=system_id,
             feed=feed,
             fetched_at=answer.fetched_at,
             row_index=row.row_index,
-            reason=row.reason[:REASON_CHARACTERS],
-            payload=payload,
+            reason=row.reason[: SHORT_REASON_CHARACTERS if left < 0 else REASON_CHARACTERS],
+            payload=None if left < 0 else payload,
         )
         yield Record(topics.REJECTIONS, system_id, _encode(rejection))
 

@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import structlog
+
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.model.messages import Outcome
 from bike_assets.sources.jcdecaux.arrays import split_by_contract
+
+log = structlog.get_logger()
 
 
 def parts(answer: Answer, expected: Callable[[], Iterable[str]]) -> list[Answer]:
@@ -22,6 +26,9 @@ def parts(answer: Answer, expected: Callable[[], Iterable[str]]) -> list[Answer]
         found = split_by_contract(answer) if answer.body and answer.failure is None else {}
     except FeedMalformed:
         found = {}  # each system's parser meets the same body, says the same of it, and keeps it
+    except Exception:  # what nobody thought of: likewise
+        log.exception("an answer with all contracts could not be split")
+        found = {}
     if not found:
         every = [replace(answer, system_id=system_id, is_shared=True) for system_id in sorted(wanted)]
         return every or [answer]

@@ -1,15 +1,16 @@
 """Which partitions are this poller's: Kafka's own group protocol shares them among all pollers of a cluster."""
 
 import logging
+import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import structlog
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, TopicPartition
 
-from bike_assets.model.errors import AlreadyRunning
+from bike_assets.model.errors import AlreadyRunning, BrokerUnavailable
 from bike_assets.model.topics import STATION_STATE
 
 log = structlog.get_logger()
@@ -23,8 +24,6 @@ given by a thread of librdkafka's, which neither Python's lock nor a busy poller
 
 STUCK_S = 60.0
 """A poller whose own loop stands still for so long leaves the group; the watchdog kills it before."""
-
-ANSWER_S = 10.0
 
 _CONSUMER: dict[str, Any] = {
     "group.id": GROUP,
@@ -112,7 +111,11 @@ class Group:
         """Tell the holder what changed; waits so long for news at the most."""
         message = self._consumer.poll(wait_s)
         error = None if message is None else message.error()
-        if error is not None:
+        if error is None:
+            return
+        if error.code() == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
+            log.warning("a replay is at work, perhaps of another home: nothing is polled until it is done")
+        else:
             log.warning("the group of pollers", reason=error.str())
 
     def end(self) -> None:
@@ -120,25 +123,83 @@ class Group:
         self._consumer.close()
 
 
-def refuse_beside_pollers(bootstrap_servers: str, patience_s: float = SESSION_S + 1) -> None:
-    """Raise AlreadyRunning where pollers are at work on this Kafka, of whatever home: they would be fenced.
+class Sole:
+    """The only one who writes, of whatever home: while it is held, no poller gets a partition.
 
-    One that was killed is a member until its session is over: so long is waited for the last of them to go.
+    It is a member of the pollers' group who asks for an assignment that no poller knows (`range`); a group has members
+    of one protocol alone, so Kafka itself lets in either pollers or this one. Of two of these each gets a part of the
+    partitions, and who does not get all leaves.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
-    ends = time.monotonic() + patience_s
-    while count := _members(admin):
-        if time.monotonic() >= ends:
-            raise AlreadyRunning(f"{count} pollers are at work on {bootstrap_servers}: end them first.")
-        time.sleep(0.2)
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._servers = bootstrap_servers
+        own = {"partition.assignment.strategy": "range", "bootstrap.servers": bootstrap_servers, "logger": KAFKA_LOG}
+        self._consumer = Consumer({**_CONSUMER, **own})
+        self._has = 0
+        self._is_lost = self._is_refused = False
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._stay, name="sole writer", daemon=True)
+
+    def begin(self, partitions: int, patience_s: float) -> None:
+        """Get all partitions. Raises AlreadyRunning where others have them.
+
+        Who was killed is a member until its session is over: so long is waited for the last of them to go.
+        """
+
+        def assigned(consumer: Consumer, places: list[TopicPartition]) -> None:
+            at_end = [TopicPartition(each.topic, each.partition, OFFSET_END) for each in places]
+            consumer.assign(at_end)
+            consumer.pause(at_end)
+            self._has = len(places)
+
+        def lost(consumer: Consumer, places: list[TopicPartition]) -> None:
+            self._is_lost = True
+
+        self._consumer.subscribe([STATION_STATE.name], on_assign=assigned, on_lost=lost)
+        ends = time.monotonic() + patience_s
+        while self._has < partitions:
+            self._look(0.1)
+            if time.monotonic() >= ends:
+                if self._has or self._is_refused:
+                    raise AlreadyRunning(f"A poller or a replay is at work on {self._servers}: end it first.")
+                raise BrokerUnavailable(f"Kafka at {self._servers} did not answer in {patience_s:.0f} s.")
+        self._is_lost = False
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise AlreadyRunning where a poller may have come between: this process stood still for a session."""
+        if self._is_lost:
+            raise AlreadyRunning(f"Others may have written to {self._servers} meanwhile: do it again.")
+
+    def end(self) -> None:
+        """Let pollers in."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._consumer.close()
+
+    def _stay(self) -> None:
+        while not self._ending.is_set():
+            self._look(0.25)
+
+    def _look(self, wait_s: float) -> None:
+        message = self._consumer.poll(wait_s)
+        error = None if message is None else message.error()
+        if error is not None:
+            self._is_refused = error.code() == KafkaError.INCONSISTENT_GROUP_PROTOCOL
+            if not self._is_refused:
+                log.warning("the group of pollers", reason=error.str())
 
 
-def _members(admin: AdminClient) -> int:
+@contextmanager
+def sole_writer(bootstrap_servers: str, partitions: int, patience_s: float = 2 * SESSION_S) -> Iterator[Sole]:
+    """Held by who writes and is no poller. Raises AlreadyRunning where pollers are at work on this Kafka."""
+    held = Sole(bootstrap_servers)
     try:
-        found = admin.describe_consumer_groups([GROUP], request_timeout=ANSWER_S)[GROUP].result()
-    except KafkaException:
-        return 0  # no such group: nobody ever polled
-    return len(found.members)
+        held.begin(partitions, patience_s)
+        yield held
+    finally:
+        held.end()
 
 
 def _numbers(places: Sequence[TopicPartition]) -> list[int]:

@@ -1,45 +1,23 @@
 """The one writer of a partition: whole answers into Kafka, each in one transaction or not at all."""
 
-import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
 import structlog
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    Producer,
-    TopicPartition,
-)
+from confluent_kafka import KafkaError, KafkaException, Producer
 
-from bike_assets.ingest.memory import Memories, recall
-from bike_assets.ingest.profiles import Profile
-from bike_assets.ingest.records import Atom, Record, take
-from bike_assets.model import topics
+from bike_assets.ingest.memory import Memories
+from bike_assets.ingest.recalling import ANSWER_S, KAFKA_LOG, read_memories
+from bike_assets.ingest.records import Record
+from bike_assets.ingest.taking import MESSAGE_BYTES, ProfileOf, take_alone
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import BikeAssetsError, BrokerUnavailable, Fenced, KafkaRefuses
-from bike_assets.model.messages import (
-    Poll,
-    StationInformation,
-    StationState,
-    SystemInformation,
-    SystemState,
-    VehicleFeedState,
-    VehicleState,
-)
+from bike_assets.model.messages import Poll
 
 log = structlog.get_logger()
-KAFKA_LOG = logging.getLogger("bike_assets.kafka")
-
-ANSWER_S = 30.0
-"""How long the broker may take to answer before the poller says so and tries again."""
 
 TRANSACTION_S = 60.0
 """How long a transaction may last before the broker ends it."""
@@ -55,13 +33,12 @@ _PRODUCER: dict[str, Any] = {
     "enable.idempotence": True,
     "transaction.timeout.ms": int(TRANSACTION_S * 1000),
     "compression.type": "lz4",
+    "message.max.bytes": MESSAGE_BYTES,
     "linger.ms": 5,
     # The transaction bounds what is under way; a limit on messages would only split a keyframe poll.
     "queue.buffering.max.messages": 0,
     "queue.buffering.max.kbytes": 1_048_576,
 }
-
-ProfileOf = Callable[[str], Profile]
 
 _RECALLING = threading.Lock()
 """One partition at a time: what is read takes as much memory as what is remembered, and more threads read no faster."""
@@ -106,7 +83,7 @@ class PartitionWriter:
         tells by what it recalls whether it was stored after all. Raises Fenced when another writer took
         over, KafkaRefuses for what Kafka will never take.
         """
-        atoms = [self._take(answer) for answer in answers]
+        atoms = [take_alone(self.memories, answer, self._profile_of) for answer in answers]
         self.commit(record for atom in atoms for record in atom.records)
         return [atom.poll for atom in atoms]
 
@@ -139,9 +116,6 @@ class PartitionWriter:
             )
         return BrokerUnavailable(f"Kafka did not commit: {_words(err)}.")
 
-    def _take(self, answer: Answer) -> Atom:
-        return take(self.memories[answer.system_id], answer, self._profile_of(answer.system_id))
-
     def _commit(self, records: Iterable[Record]) -> None:
         if self._producer is None:
             raise BrokerUnavailable("The writer is not open.")
@@ -167,74 +141,6 @@ class PartitionWriter:
                 if not err.args[0].retriable():
                     raise
                 log.warning("Kafka is slow to commit", partition=self.partition, reason=_words(err))
-
-
-_REMEMBERED = (
-    topics.STATION_STATE, topics.STATION_INFORMATION, topics.SYSTEM_INFORMATION, topics.VEHICLE_STATE,
-)  # fmt: skip
-
-
-def read_memories(bootstrap_servers: str, partition: int) -> Memories:
-    """What the partition's systems were at the last commit, from the compacted topics to their ends."""
-    newest: dict[str, dict[str, bytes]] = {topic.name: {} for topic in _REMEMBERED}
-    for message in read_to_end(bootstrap_servers, [*newest], partition):
-        values = newest[message.topic() or ""]
-        key, value = (message.key() or b"").decode(), message.value()
-        if value is None:
-            values.pop(key, None)
-        else:
-            values[key] = value
-    states, stations, systems, vehicles = newest.values()
-    return recall(
-        (_decode_state(key, value) for key, value in states.items()),
-        (msgspec.json.decode(value, type=StationInformation) for value in stations.values()),
-        (msgspec.json.decode(value, type=SystemInformation) for value in systems.values()),
-        (decode_vehicle_state(key, value) for key, value in vehicles.items()),
-    )
-
-
-def _decode_state(key: str, value: bytes) -> StationState | SystemState:
-    if "/" in key:
-        return msgspec.json.decode(value, type=StationState)
-    return msgspec.json.decode(value, type=SystemState)
-
-
-def decode_vehicle_state(key: str, value: bytes) -> VehicleState | VehicleFeedState:
-    """A message of `vehicle_state`: of a vehicle, or of its system."""
-    if "/" in key:
-        return msgspec.json.decode(value, type=VehicleState)
-    return msgspec.json.decode(value, type=VehicleFeedState)
-
-
-def read_to_end(bootstrap_servers: str, names: Sequence[str], partition: int) -> Iterable[Message]:
-    """All committed messages of the topics' partition, each topic in its order."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            "group.id": "bike-recall",  # named because librdkafka wants one; nothing is committed to it
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 10,  # an end is told only after this wait
-            "logger": KAFKA_LOG,
-        }
-    )
-    unread = set(names)
-    try:
-        consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for name in names])
-        while unread:
-            message = consumer.poll(ANSWER_S)
-            if message is None:
-                raise BrokerUnavailable(f"Kafka did not give {min(unread)} to its end within {ANSWER_S:.0f} s.")
-            error = message.error()
-            if error is None:
-                yield message
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-                unread.discard(message.topic() or "")
-            else:
-                raise KafkaException(error)
-    finally:
-        consumer.close()
 
 
 def _words(err: KafkaException) -> str:

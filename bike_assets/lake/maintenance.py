@@ -21,6 +21,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from bike_assets.lake.rows import COMMIT_ONLY
 from bike_assets.lake.tables import checkpoint, open_table, table_path
+from bike_assets.lake.versions import Day, note_compaction
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 
@@ -33,10 +34,6 @@ TRIES = 3
 
 ABANDONED_S = 3600
 """A file beside the log that has belonged to nothing for so long is nobody's."""
-
-Day = date | None
-"""A day of a table; None is the whole of a table without days."""
-
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -73,7 +70,7 @@ def compact(lake: Path, table: Table, days: Collection[date]) -> Maintained:
     before = _files_by_day(lake, table)
     asked = sorted((day for day in before if day is None or day in days), key=str)
     scattered = [day for day in asked if _is_scattered(before[day])]
-    done = tuple(day for day in scattered if _committed(lake, table, partial(_order, table, day)))
+    done = tuple(day for day in scattered if _committed(lake, table, partial(_order, lake, table, day)))
     if done:
         checkpoint(open_table(lake, table), table)
     after = _files_by_day(lake, table)
@@ -158,13 +155,14 @@ def _is_scattered(files: Collection[int]) -> bool:
     return sum(size < SMALL_BYTES for size in files) > 1
 
 
-def _order(table: Table, day: Day, delta: DeltaTable) -> None:
+def _order(lake: Path, table: Table, day: Day, delta: DeltaTable) -> None:
     delta.optimize.z_order(
         ordered_by(table),
         partition_filters=None if day is None else [(table.partitioned_by[0], "=", day.isoformat())],
         target_size=TARGET_BYTES,
         post_commithook_properties=COMMIT_ONLY,
     )
+    note_compaction(lake, table, day, delta)
 
 
 def ordered_by(table: Table) -> list[str]:

@@ -9,15 +9,16 @@ from msgspec.structs import replace
 
 from bike_assets import services
 from bike_assets.ingest.routing import expected_parts
+from bike_assets.local.drifting import drifts
 from bike_assets.local.sources import existing_sources
 from bike_assets.model.answers import JCDECAUX_PREFIX, Answer, DiscoveryPoll
-from bike_assets.model.errors import WrongSettings
+from bike_assets.model.errors import LakeBroken, WrongSettings
 from bike_assets.settings import Settings
 from bike_assets.sources.catalogue import source_of
 from bike_assets.sources.config import GbfsSource, JcdecauxSource, Source, load_sources, wrong_url
 from bike_assets.sources.findings import Checked, Findings
 from bike_assets.sources.jcdecaux.contracts import contract
-from bike_assets.sources.plan import Defaults, FeedPlan, plans_for, plans_from_discovery
+from bike_assets.sources.plan import Defaults, FeedPlan, plan_for_versions, plans_for, plans_from_discovery
 from bike_assets.sources.redaction import redact_url
 
 Ask = Callable[[FeedPlan], Answer]
@@ -68,27 +69,40 @@ def check_sources(settings: Settings, sources: Sequence[Source], done: Callable[
         finally:
             stop.set()  # Ctrl-C waits for the answers that are under way, and asks for no more
             fetcher.close()
-    return [each for future in waiting for each in future.result()]
+    found = [each for future in waiting for each in future.result()]
+    return _with_drifts(settings, found)
 
 
-def check_source(source: Source, defaults: Defaults, ask: Ask) -> list[Checked]:
+def _with_drifts(settings: Settings, found: Sequence[Findings]) -> list[Checked]:
+    """What was found, and what is otherwise than in the lake's last week, where the lake knows the system."""
+    try:
+        drifted = drifts(settings.lake, [field for each in found for field in each.fields])
+        said = [drifted.get(each.system_id, []) for each in found]
+    except LakeBroken as err:
+        said = [[f"whether it drifts cannot be told: {err}"] for _ in found]
+    checked = [each.checked() for each in found]
+    return [replace(each, remarks=[*each.remarks, *remarks]) for each, remarks in zip(checked, said, strict=True)]
+
+
+def check_source(source: Source, defaults: Defaults, ask: Ask) -> list[Findings]:
     """Ask each feed of a source once: what each of its systems is."""
     if isinstance(source, GbfsSource):
         return [_check_gbfs(source, defaults, ask)]
     return _check_contracts(source, defaults, ask)
 
 
-def _check_gbfs(source: GbfsSource, defaults: Defaults, ask: Ask) -> Checked:
+def _check_gbfs(source: GbfsSource, defaults: Defaults, ask: Ask) -> Findings:
     found = Findings(source.system_id, redact_url(source.url), source.timezone)
     [discovery] = plans_for(source, defaults)
     listed = found.take(ask(discovery))
     if isinstance(listed, DiscoveryPoll):
-        for plan in plans_from_discovery(source, listed.urls, defaults):
-            found.take(ask(plan))
-    return found.checked()
+        for plan in (plan_for_versions(source, listed.urls), *plans_from_discovery(source, listed.urls, defaults)):
+            if plan is not None:
+                found.take(ask(plan))
+    return found
 
 
-def _check_contracts(source: JcdecauxSource, defaults: Defaults, ask: Ask) -> list[Checked]:
+def _check_contracts(source: JcdecauxSource, defaults: Defaults, ask: Ask) -> list[Findings]:
     found = {each: _findings_of(each, source, defaults) for each in source.system_ids}
     try:
         [plan] = plans_for(source, defaults)
@@ -99,7 +113,7 @@ def _check_contracts(source: JcdecauxSource, defaults: Defaults, ask: Ask) -> li
         for part in expected_parts(ask(plan), frozenset(found)):
             if part.system_id in found:
                 found[part.system_id].take(part)
-    return [each.checked() for each in found.values()]
+    return [*found.values()]
 
 
 def _findings_of(system_id: str, source: JcdecauxSource, defaults: Defaults) -> Findings:

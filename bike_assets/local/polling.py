@@ -30,20 +30,19 @@ def poll_once(settings: Settings, system_ids: list[str]) -> list[dict[str, Any]]
 def _poll(settings: Settings, system_ids: list[str]) -> list[Poll]:
     from bike_assets.ingest.once import poll_once as poll_sources
     from bike_assets.ingest.profiles import profiles
-    from bike_assets.ingest.sharing import refuse_beside_pollers
+    from bike_assets.ingest.sharing import sole_writer
     from bike_assets.ingest.writer import PartitionWriter
     from bike_assets.local.parts import kafka
     from bike_assets.sources.config import load_sources
 
     sources = load_sources(settings.sources)
     wanted = wanted_sources(settings, sources, system_ids)
-    with services.poller_lock(settings), kafka(settings) as partitions:
-        refuse_beside_pollers(settings.bootstrap_servers)
+    servers = settings.bootstrap_servers
+    with services.poller_lock(settings), kafka(settings) as partitions, sole_writer(servers, partitions):
         raw = services.raw_store(settings)
         raw.start()
         try:
             profile_of = profiles(sources)
-            servers = settings.bootstrap_servers
             asking = services.source_askers(wanted, settings)
             return poll_sources(asking, lambda each: PartitionWriter(servers, each, profile_of), partitions, raw)
         finally:

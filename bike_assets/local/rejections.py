@@ -1,26 +1,29 @@
 """`bike rejections`: what was refused, and bringing it back from the answers that `raw/` keeps."""
 
-from collections.abc import Iterator
+import heapq
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import duckdb
 from rich.console import Console
 
+from bike_assets import services
 from bike_assets.ingest.raw import kept_files
 from bike_assets.ingest.recordings import read_recording
 from bike_assets.ingest.routing import parts
 from bike_assets.lake import rejections
 from bike_assets.lake.duck import broken_table, connect
-from bike_assets.local.replacing import Answers, replace
+from bike_assets.local.replacing import Choose, Chosen, Key, Rest, replace
 from bike_assets.local.work import replayed_profiles
 from bike_assets.model.answers import ALL_CONTRACTS, JCDECAUX_PREFIX, Answer
 from bike_assets.model.errors import NotReplaced, SomethingMissing, WrongSettings
 from bike_assets.settings import Settings
 from bike_assets.sources.reading import feed_name
-
-Key = tuple[str, datetime]
-"""A poll of a system: its feed and its instant."""
 
 
 def list_rejections(
@@ -41,64 +44,109 @@ def show_rejections(
         return _asked(settings, lambda: rejections.newest(con, limit, system_id, feed, at))
 
 
-def restore(settings: Settings, system_id: str, feed: str | None, since: str, console: Console) -> dict[str, Any]:
+def restore(
+    settings: Settings, system_id: str, feed: str | None, since: str, others: Iterable[Path], console: Console
+) -> dict[str, Any]:
     """Replay what `raw/` keeps of a system, from the first poll on of which something was refused since then.
 
-    All its feeds are replayed, for one tells how to read another; `feed` says whose refusals are looked for.
+    All its feeds are replayed, for one tells how to read another; `feed` says whose refusals are looked for. `others`
+    are the `raw/` of further homes, whose pollers had the system too.
 
     Raises SomethingMissing where nothing was refused or nothing is kept, NotReplaced where `raw/` does not hold all
     polls since, and what `replace` raises.
     """
     at = instant_of(since)
-    if not kept_files(settings.raw, at):
-        raise SomethingMissing(f"There is no answer in {settings.raw} since {_said(at)}: the poller keeps them there.")
+    raws = raws_of(settings, others)
+    if not any(kept_files(raw, at) for raw in raws):
+        said = f"There is no answer in {_named(raws)} since {_said(at)}: the poller keeps them there."
+        raise SomethingMissing(said)
+    options = [*(["--feed", feed] if feed else []), *(word for raw in raws[1:] for word in ("--raw", str(raw)))]
+    again = shlex.join(["bike", "rejections", "restore", system_id, "--from", since, *options])
+    choose = chooser(settings, raws, system_id, feed, at)
+    return replace(settings, choose, again, replayed_profiles(settings, None), console)
 
-    def choose(con: duckdb.DuckDBPyConnection) -> Answers:
-        first = rejections.first_rejected(con, system_id, feed, at)
+
+def raws_of(settings: Settings, others: Iterable[Path]) -> list[Path]:
+    """The `raw/` of this home, then those of the others. Raises SomethingMissing for one that is no directory."""
+    found = list(dict.fromkeys(path.resolve() for path in [settings.raw, *others]))
+    for path in found[1:]:
+        if not path.is_dir():
+            raise SomethingMissing(f"{path} is no directory: give the raw/ of a poller's home.")
+    return found
+
+
+def chooser(settings: Settings, raws: Sequence[Path], system_id: str, feed: str | None, at: datetime) -> Choose:
+    """Which answers bring back what was refused of a system since then, and what an earlier try took out already."""
+
+    def choose(con: duckdb.DuckDBPyConnection, left: Rest | None) -> Chosen:
+        if left is not None and not left.polls:
+            services.refuse_half_replaced(settings)  # recordings were to come, and tell more than `raw/` may
+        cut = left.cuts.get(system_id) if left else None
+        first = min(filter(None, [rejections.first_rejected(con, system_id, feed, at), cut]), default=None)
         if first is None:
             raise SomethingMissing(
                 f"Nothing of {system_id}{f' and its {feed}' if feed else ''} was rejected since {_said(at)}; "
                 "`bike rejections list` shows what was."
             )
-        polls = _polls_since(con, system_id, first)
-        refuse_gaps(settings, system_id, first, polls)
-        return lambda: kept_answers(settings, system_id, first, polls)
+        polls = _polls_since(con, system_id, first) | set(left.polls if left and cut else [])
+        refuse_gaps(raws, system_id, first, polls)
+        return Chosen(lambda: kept_answers(raws, system_id, first, polls), polls)
 
-    return replace(settings, choose, replayed_profiles(settings, None), console)
+    return choose
 
 
-def kept_answers(settings: Settings, system_id: str, since: datetime, polls: set[Key]) -> Iterator[Answer]:
-    """What `raw/` keeps of a system from then on.
+def kept_answers(raws: Iterable[Path], system_id: str, since: datetime, polls: set[Key]) -> Iterator[Answer]:
+    """What these `raw/` keep of a system from then on, in the order of time.
+
+    A system goes from poller to poller, and back: an hour's files are read side by side. Each has the system's answers
+    in their order.
+    """
+    hours: defaultdict[str, list[Path]] = defaultdict(list)
+    for file in chain.from_iterable(kept_files(raw, since) for raw in raws):
+        hours[f"{file.parent.name}/{file.name[:2]}"].append(file)
+    for _, files in sorted(hours.items()):
+        each = (_kept_in(file, system_id, since, polls) for file in files)
+        yield from heapq.merge(*each, key=lambda answer: answer.fetched_at)
+
+
+def _kept_in(file: Path, system_id: str, since: datetime, polls: set[Key]) -> Iterator[Answer]:
+    """What one file keeps of a system.
 
     Of an answer with all contracts it is the system's own part, where a poll of it came of that answer: another
     system may be asked by these answers while this one has an address of its own.
     """
     may_be_shared = system_id == ALL_CONTRACTS or system_id.startswith(JCDECAUX_PREFIX)
-    for file in kept_files(settings.raw, since):
-        for answer in read_recording(file):
-            if answer.fetched_at < since:
-                continue
-            if answer.system_id == system_id != ALL_CONTRACTS:
-                yield answer
-            elif answer.system_id == ALL_CONTRACTS and may_be_shared and _key(answer) in polls:
-                yield from (each for each in parts(answer, lambda: {system_id}) if each.system_id == system_id)
+    for answer in read_recording(file):
+        if answer.fetched_at < since:
+            continue
+        if answer.system_id == system_id != ALL_CONTRACTS:
+            yield answer
+        elif answer.system_id == ALL_CONTRACTS and may_be_shared and _key(answer) in polls:
+            yield from (each for each in parts(answer, lambda: {system_id}) if each.system_id == system_id)
 
 
-def refuse_gaps(settings: Settings, system_id: str, since: datetime, polls: set[Key]) -> None:
-    """Raise NotReplaced where `raw/` does not hold every poll of the system since then: some would be lost."""
-    kept = {_key(answer) for answer in kept_answers(settings, system_id, since, polls)}
+def refuse_gaps(raws: Sequence[Path], system_id: str, since: datetime, polls: set[Key]) -> None:
+    """Raise NotReplaced where these `raw/` do not hold every poll of the system since then: some would be lost."""
+    kept = {_key(answer) for answer in kept_answers(raws, system_id, since, polls)}
     missing = sorted(at for _, at in polls - kept)
     if not missing:
         return
+    others = "Where another home's poller had the system meanwhile, give its raw/ too, by --raw."
     if not kept or missing[0] < min(at for _, at in kept):
         began = min((at for _, at in kept), default=None)
         holds = f"answers of {system_id} since {_said(began)} only" if began else f"no answer of {system_id}"
-        raise NotReplaced(f"{settings.raw} holds {holds}, and the first poll to restore was at {_said(missing[0])}.")
+        raise NotReplaced(
+            f"{_named(raws)} holds {holds}, and the first poll to restore was at {_said(missing[0])}. {others}"
+        )
     raise NotReplaced(
-        f"{settings.raw} lacks {len(missing)} of the {len(polls)} polls of {system_id} since {_said(since)}, the last "
+        f"{_named(raws)} lacks {len(missing)} of the {len(polls)} polls of {system_id} since {_said(since)}, the last "
         f"of them at {_said(missing[-1])}: restore from after it, or give raw's files to `bike replay --replace`, "
-        "which leaves out what they lack."
+        f"which leaves out what they lack. {others}"
     )
+
+
+def _named(raws: Iterable[Path]) -> str:
+    return " with ".join(map(str, raws))
 
 
 def instant_of(text: str) -> datetime:

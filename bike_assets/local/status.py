@@ -38,6 +38,7 @@ def status(settings: Settings) -> dict[str, Any]:
         else "Nothing supervised runs here; `bike up` starts everything."
     )
     return {"home": str(settings.home), "is_up": states is not None, "services": found,
+            "half_replaced": services.half_replaced(settings),
             "incidents": _incidents(settings), "rejections": _rejections(settings),
             "databases": [_database(settings, name) for name in settings.databases], "members": _members(settings),
             "summary": summary}  # fmt: skip
@@ -109,6 +110,8 @@ def _says(beat: Heartbeat) -> str:
             polls = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "none yet"
             failing = {name: error for lane in lanes for name, error in lane.get("failing", {}).items()}
             says = [f"{beat.details.get('systems', 0)} systems{_share(beat.details)}", f"polls: {polls}"]
+            lost = sum(lane.get("unreadable", 0) for lane in lanes)
+            says += [f"{lost} messages of what is remembered could not be read, see its log"] if lost else []
             return "; ".join([*_sources(beat.details.get("sources_trouble")), *says, *_failing(failing)])
         case services.STREAM:
             queries = [f"{name} {_query(each)}" for name, each in beat.details.get("queries", {}).items()]

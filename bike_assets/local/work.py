@@ -15,7 +15,7 @@ from bike_assets.heartbeats import read_heartbeat
 from bike_assets.ingest.profiles import Profile, profiles
 from bike_assets.ingest.recordings import read_recording
 from bike_assets.ingest.replay import Replay, Replayed
-from bike_assets.ingest.sharing import refuse_beside_pollers
+from bike_assets.ingest.sharing import sole_writer
 from bike_assets.ingest.shift import shift, shift_ending_at
 from bike_assets.ingest.writer import PartitionWriter
 from bike_assets.local.parts import kafka, spark_home
@@ -36,9 +36,8 @@ def replay_files(
     refuse_no_files(files)
     profile_of = replayed_profiles(settings, timezone)
     total = Replayed()
-    with services.poller_lock(settings), kafka(settings) as partitions:
-        servers = settings.bootstrap_servers
-        refuse_beside_pollers(servers)
+    servers = settings.bootstrap_servers
+    with services.poller_lock(settings), kafka(settings) as partitions, sole_writer(servers, partitions):
         for file in files:
             answers = read_recording(file)
             if shift_to_now:

@@ -8,6 +8,15 @@ MAX_GAP = timedelta(minutes=30)
 ABSENCE_MEMORY = timedelta(hours=24)
 """How long a station that is no longer in its feed is still reported as absent."""
 
+ABSENT_STATIONS = 10_000
+"""So many absent stations of a system are remembered, those seen last: several times what a great city has. A feed that
+names its stations anew at each poll has more in a day than memory has room for."""
+
+DESCRIPTION_MEMORY = timedelta(days=30)
+UNLISTED_STATIONS = 1_000
+"""How long a description is remembered of a station that is no longer listed, and of how many a system: who comes back
+within that time, described as before, is not described again."""
+
 BULK_STEP_BIKES = 5
 BULK_INTERVAL = timedelta(minutes=10)
 """A step of so many bikes between two polls at most so far apart is a bulk move: often a van."""
@@ -43,6 +52,16 @@ UNUSUAL_TIMES = 3
 
 HOLE_SHARE = 0.1
 """A system's day of whose station-hours a larger share is unknown has a hole."""
+
+STILL_ASKED = timedelta(days=7)
+"""A system that was asked in so long a time before a day is one that ought to be seen in it, though nobody asked: then
+its day is wholly silent. After that it is one that is not asked any more.
+"""
+
+EVENTS_GO = timedelta(days=4)
+"""A day is built from the events of some days around it. Where events are kept for a time, the oldest days of them are
+not built again for a zone that is told later: a run of days that began among them would find its first events gone.
+"""
 
 EARTH_RADIUS_M = 6_371_008.8
 """The earth's mean radius (IUGG)."""

@@ -162,7 +162,8 @@ class Rejection(Struct, kw_only=True, frozen=True):
     fetched_at: FetchedAt
     row_index: Annotated[int, Meta(ge=-1, description="place in the answer; -1 is the body")]
     reason: Annotated[str, Meta(description="why it was refused, in a sentence")]
-    payload: Annotated[str | None, Meta(description="its bytes as text, the first 10,000 characters")]
+    payload: Annotated[str | None, Meta(description="its bytes as text, the first 10,000 characters; null "
+                       "after a million of them in one answer")]  # fmt: skip
 
 
 class FeedField(Struct, kw_only=True, frozen=True, gc=False):
@@ -270,6 +271,8 @@ class SystemState(Struct, kw_only=True, frozen=True):
     electric_types: Annotated[list[str] | None, Meta(description="electric vehicle types; null: not told")]
     is_shared_feed: Annotated[bool, Meta(description="its good poll came in an answer with all contracts")]
     shaped_at: Annotated[dict[str, datetime], Meta(description="the last body whose fields were told, by feed")] = {}
+    unlisted_since: Annotated[dict[str, datetime], Meta(
+        description="since when a described station is neither listed nor in the status")] = {}
 
 
 class VehicleStatus(Struct, frozen=True, gc=False):

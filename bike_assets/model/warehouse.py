@@ -144,7 +144,8 @@ FACT_SYSTEM_DAY = Table(
 
 SYSTEM_SERVICE_DAY = Table(
     name="warehouse.system_service_day",
-    description="A system's local day: how well it was seen; a row where `station_status` was fetched in it.",
+    description="A system's local day: how well it was seen; a row where `station_status` was fetched in it, or in the "
+    "7 days (of 24 h) before it began: then nobody asked all day, and it was seen in nothing of it.",
     grain=("system_id", "local_date"),
     columns=(
         _SYSTEM,

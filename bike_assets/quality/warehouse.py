@@ -9,7 +9,16 @@ from datetime import date
 
 import duckdb
 
-from bike_assets.model.constants import HOLE_SHARE, UNUSUAL_TIMES, USUAL_WEEKS, USUAL_WEEKS_KNOWN
+from bike_assets.model.constants import (
+    EVENTS_GO,
+    HOLE_SHARE,
+    MAX_GAP,
+    STILL_ASKED,
+    UNUSUAL_TIMES,
+    USUAL_WEEKS,
+    USUAL_WEEKS_KNOWN,
+)
+from bike_assets.model.messages import Outcome
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, LIVE_SYSTEM_MINUTE
 from bike_assets.model.warehouse import (
@@ -18,7 +27,7 @@ from bike_assets.model.warehouse import (
     FACT_SYSTEM_DAY,
     SYSTEM_SERVICE_DAY,
 )
-from bike_assets.quality.found import DAY, Found, between, look, of_dates
+from bike_assets.quality.found import DAY, Found, between, literal, look, of_dates
 
 _SLACK = 0.01
 """How far two sums of seconds may be apart."""
@@ -27,6 +36,7 @@ _LEAST_HOURS = 23
 """Of the shortest day."""
 
 _SECONDS = ("seconds_empty", "seconds_full", "seconds_available", "seconds_closed", "seconds_unknown")
+_POLLS = ("polls", *(f"polls_{each.value}" for each in Outcome))
 _SUMS = ("departures", "arrivals", "bulk_out", "bulk_in", *_SECONDS, "times_empty", "times_full", "polls")
 _SUM_UP = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
 
@@ -46,6 +56,31 @@ def hours_add_up(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Fou
         SELECT system_id, station_id, hour_start, {', '.join(_SECONDS)}
         FROM {hours} AND NOT coalesce({holds}, false)
         ORDER BY hour_start, system_id, station_id
+        """,
+    )
+
+
+def local_dates_fit_zone(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """Each station-hour has the date and the hour that its start has in its system's time zone of now.
+
+    The hours of the days before and after are looked at too, for some of them make up the local dates of these days;
+    but not those that retention leaves as they were, whose events, or those around, are gone or go in a moment.
+    """
+    own = of_dates(FACT_STATION_HOUR, first, last)
+    around = f"""{between(FACT_STATION_HOUR.column("utc_date"), first - DAY, last + DAY)}
+          AND utc_date >= (SELECT min(utc_date) FROM events.polls) + {EVENTS_GO.days}"""
+    hours = f"""
+        SELECT DISTINCT system_id, hour_start, local_date, local_hour
+        FROM warehouse.fact_station_hour WHERE {own} OR {around}"""
+    return look(
+        con,
+        f"warehouse.fact_station_hour WHERE {own}",
+        f"""
+        SELECT system_id, hour_start, local_date, local_hour, timezone, local_start
+        FROM (SELECT *, hour_start AT TIME ZONE timezone AS local_start
+              FROM ({hours}) LEFT JOIN warehouse.dim_system USING (system_id))
+        WHERE local_date IS DISTINCT FROM local_start::DATE OR local_hour IS DISTINCT FROM hour(local_start)
+        ORDER BY hour_start, system_id
         """,
     )
 
@@ -325,14 +360,87 @@ def hole_in_the_day(con: duckdb.DuckDBPyConnection, first: date, last: date) -> 
     )
 
 
+def service_days_equal_polls(con: duckdb.DuckDBPyConnection, first: date, last: date) -> Found:
+    """A system's day is what the fetches of `station_status` come to; where some make a day, it is there.
+
+    `differs` names the columns that are not the same.
+    """
+    counts = ", ".join(f"count_if(outcome = '{each.value}') AS polls_{each.value}" for each in Outcome)
+    near = between(EVENTS_POLLS.column("utc_date"), first - STILL_ASKED - DAY, last + DAY)
+    days = f"""
+        WITH fetches AS (
+            SELECT system_id, fetched_at, outcome, outcome IN ('ok', 'not_modified') AS is_good
+            FROM events.polls WHERE {near} AND feed = 'station_status'),
+        local_days AS (
+            SELECT system_id, day::DATE AS local_date, day AT TIME ZONE timezone AS begins,
+                   (day + INTERVAL 1 DAY) AT TIME ZONE timezone AS ends
+            FROM warehouse.dim_system,
+                 generate_series({literal(first)}, {literal(last)}, INTERVAL 1 DAY) AS dates(day)),
+        intervals AS (
+            SELECT system_id, fetched_at AS opens,
+                   lead(fetched_at) OVER (PARTITION BY system_id ORDER BY fetched_at) AS closes
+            FROM fetches WHERE is_good),
+        edges AS (
+            SELECT system_id, opens, closes, epoch(closes - opens) <= {MAX_GAP.total_seconds()} AS is_known
+            FROM intervals WHERE closes IS NOT NULL),
+        shares AS (
+            SELECT system_id, local_date,
+                   sum(epoch(least(closes, ends) - greatest(opens, begins))) FILTER (is_known) AS good_s
+            FROM edges JOIN local_days USING (system_id) WHERE opens < ends AND closes > begins GROUP BY ALL),
+        marks AS (
+            SELECT system_id, local_date, begins AS mark FROM local_days UNION ALL
+            SELECT system_id, local_date, ends FROM local_days UNION ALL
+            SELECT system_id, local_date, fetched_at FROM fetches JOIN local_days USING (system_id)
+            WHERE is_good AND fetched_at >= begins AND fetched_at < ends),
+        gaps AS (
+            SELECT system_id, local_date, max(epoch(gap)) AS longest_gap_s
+            FROM (SELECT system_id, local_date,
+                         mark - lag(mark) OVER (PARTITION BY system_id, local_date ORDER BY mark) AS gap FROM marks)
+            GROUP BY ALL),
+        counted AS (
+            SELECT system_id, local_date, count(*) AS polls, {counts}
+            FROM fetches JOIN local_days USING (system_id) WHERE fetched_at >= begins AND fetched_at < ends
+            GROUP BY ALL),
+        asked AS (
+            SELECT DISTINCT system_id, local_date FROM fetches JOIN local_days USING (system_id)
+            WHERE fetched_at < ends AND fetched_at >= begins - INTERVAL {STILL_ASKED.days * 24} HOURS)
+        SELECT system_id, local_date, coalesce(good_s, 0) / epoch(ends - begins) AS good_share, longest_gap_s,
+               {', '.join(f'coalesce({name}, 0) AS {name}' for name in _POLLS)},
+               coalesce(latest >= ends, false) AS is_complete
+        FROM asked JOIN local_days USING (system_id, local_date) JOIN gaps USING (system_id, local_date)
+        LEFT JOIN shares USING (system_id, local_date) LEFT JOIN counted USING (system_id, local_date)
+        LEFT JOIN (SELECT (fetched_at AT TIME ZONE 'UTC')::DATE - 1 AS local_date, max(fetched_at) AS latest
+                   FROM fetches GROUP BY ALL) USING (local_date)"""
+    own = f"warehouse.system_service_day WHERE {of_dates(SYSTEM_SERVICE_DAY, first, last)}"
+    differs = ", ".join([
+        *(f"CASE WHEN abs(own.{name} - made.{name}) > {slack} OR isnan(own.{name}) THEN '{name}' END"
+          for name, slack in (("good_share", _SLACK / 86_400), ("longest_gap_s", _SLACK))),
+        *(f"CASE WHEN own.{name} IS DISTINCT FROM made.{name} THEN '{name}' END" for name in (*_POLLS, "is_complete")),
+    ])  # fmt: skip
+    both = f"(FROM {own}) AS own FULL JOIN ({days}) AS made USING (system_id, local_date)"
+    return look(
+        con,
+        both,
+        f"""
+        SELECT * FROM (
+            SELECT system_id, local_date, CASE WHEN own.polls IS NULL THEN 'it is not there'
+                   WHEN made.polls IS NULL THEN 'nobody asked' ELSE concat_ws(', ', {differs}) END AS differs
+            FROM {both})
+        WHERE differs <> '' ORDER BY local_date, system_id
+        """,
+    )
+
+
 def meets_service_level(
     con: duckdb.DuckDBPyConnection, first: date, last: date, levels: Mapping[str, float], usual: float
 ) -> Found:
     """Days that are over, of which a system was seen in a smaller share than was `wanted` of it.
 
     `levels` are those of systems that have one of their own, `usual` is every other's. A system that was looked at in
-    the week before and has no row is seen in nothing of the day.
+    the week before and has no row is seen in nothing of the day, nor is one whose row has no fetch: once a later day
+    is over, it is too.
     """
+    over = "(SELECT max(local_date) FROM warehouse.system_service_day WHERE is_complete)"
     days = f"""
         SELECT system_id, local_date, coalesce(good_share, 0) AS good_share, longest_gap_s,
                coalesce({_map(levels)}[system_id], {usual}::DOUBLE) AS wanted
@@ -341,8 +449,8 @@ def meets_service_level(
               WHERE {between(SYSTEM_SERVICE_DAY.column("local_date"), first - 7 * DAY, last)})
         LEFT JOIN (FROM warehouse.system_service_day WHERE {of_dates(SYSTEM_SERVICE_DAY, first, last)}) AS days
              USING (system_id, local_date)
-        WHERE {between(SYSTEM_SERVICE_DAY.column("local_date"), first, last)} AND is_complete IS DISTINCT FROM false
-          AND local_date <= (SELECT max(local_date) FROM warehouse.system_service_day WHERE is_complete)"""
+        WHERE {between(SYSTEM_SERVICE_DAY.column("local_date"), first, last)} AND local_date <= {over}
+          AND (is_complete IS DISTINCT FROM false OR polls = 0 AND local_date < {over})"""
     return look(
         con,
         f"({days})",

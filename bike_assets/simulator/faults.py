@@ -1,9 +1,10 @@
-"""What a feed can do wrong, by name: each fault turns the good answer of a file with stations into a faulty one.
+"""What a feed can do wrong, by name: each fault turns the good answer of a file into a faulty one.
 
-Files with stations are GBFS's `station_status` and `station_information`, and JCDecaux's stations; the others of a
-system stay good. A fault is one of three kinds: of rows (`ROWS`), of a body (`BODIES`), or of the answer itself, which
-then writes what goes over the wire (`ANSWERS`). `FROZEN` is the server's own: it repeats the body that it first sent.
-Where a fault speaks of something that a file or a version does not have, the answer stays good.
+Unless a file of GBFS is named, which may be any, these are the files with stations: GBFS's `station_status` and
+`station_information`, and JCDecaux's stations; the others of a system stay good. A fault is one of three kinds: of rows
+(`ROWS`), of a body (`BODIES`), or of the answer itself, which then writes what goes over the wire (`ANSWERS`).
+`FROZEN` is the server's own: it repeats the body that it first sent. Where a fault speaks of something that a
+file or a version does not have, the answer stays good.
 """
 
 import gzip
@@ -27,18 +28,22 @@ LONG_TEXT = "x" * 1_000_000
 FAR_DEGREES = 2.7
 """300 km, northwards."""
 
-ID = ("number", "station_id")
+ID = ("number", "station_id", "vehicle_id", "bike_id", "vehicle_type_id")
 NAME = ("name",)
 BIKES = ("available_bikes", "num_bikes_available", "num_vehicles_available", "totalStands.availabilities.bikes")
+NUMBER = (*BIKES, "current_range_meters", "max_range_meters")
 DOCKS = ("available_bike_stands", "num_docks_available", "totalStands.availabilities.stands")
 CAPACITY = ("bike_stands", "capacity", "totalStands.capacity")
 TIME = ("last_update", "lastUpdate", "last_reported")
 FEED_TIME = ("last_updated",)
 LATITUDE = ("lat", "position.lat", "position.latitude")
-KIND = ("status", "vehicle_types_available.0.vehicle_type_id")
+KIND = ("status", "vehicle_types_available.0.vehicle_type_id", "propulsion_type")
 """By any version's name; where one is nested, by its path."""
 
 _HOUR_MS = 3_600_000
+_LISTS = ("stations", "vehicles", "bikes", "vehicle_types", "versions", "feeds")
+"""Under which name the rows of a file of GBFS stand; the one row of `system_information` is its data."""
+
 _IN_MS = 10**11
 """A time above it, as a number, is in milliseconds: in seconds it would be the year 5138."""
 
@@ -61,11 +66,21 @@ def of_rows(name: str, rows: list[Row]) -> list[Row]:
 def of_feed(name: str, body: bytes) -> bytes:
     """A file of GBFS with a fault of its rows or of its own time; the same bytes where the fault is another."""
     feed = json.loads(body)
-    if name in ROWS and "stations" in feed["data"]:
-        feed["data"]["stations"] = ROWS[name](feed["data"]["stations"])
-    if name in TIMES_OF_FEED and "stations" in feed["data"]:
+    if name in ROWS:
+        feed["data"] = _with_rows(feed["data"], ROWS[name])
+    if name in TIMES_OF_FEED:
         _put([feed], FEED_TIME, TIMES_OF_FEED[name])
     return as_meant(json.dumps(feed, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _with_rows(data: dict[str, Any], change: Callable[[list[Row]], list[Row]]) -> dict[str, Any]:
+    """The data of a file with other rows; a discovery of GBFS 1 or 2 has a list for each language."""
+    for name in _LISTS:
+        if name in data:
+            return data | {name: change(data[name])}
+    if all(isinstance(each, dict) for each in data.values()):
+        return {language: _with_rows(each, change) for language, each in data.items()}
+    return (change([data]) or [{}])[-1]
 
 
 def of_body(name: str | None, body: bytes) -> bytes:
@@ -160,10 +175,10 @@ TIMES_OF_FEED: Mapping[str, Change] = {
 """Of the time of the file; JCDecaux has none but the newest of its rows, so there they are of all rows."""
 
 ROWS: Mapping[str, Callable[[list[Row]], list[Row]]] = {
-    "number_as_text": _first(BIKES, str),
-    "number_negative": _first(BIKES, _to(-1)),
-    "number_1e400": _first(BIKES, _to("=1e400=")),
-    "number_nan": _first(BIKES, _to("=NaN=")),
+    "number_as_text": _first(NUMBER, str),
+    "number_negative": _first(NUMBER, _to(-1)),
+    "number_1e400": _first(NUMBER, _to("=1e400=")),
+    "number_nan": _first(NUMBER, _to("=NaN=")),
     "twice": _twice,
     "half_character": _first(NAME, _worded("=half=")),
     "control_characters": _first(NAME, _worded("=control=")),

@@ -11,6 +11,8 @@ from bike_assets.simulator.fleet import RANGE_M, SimVehicle
 VERSIONS = ("1.0", "1.1", "2.0", "2.1", "2.2", "2.3", "3.0")
 USUAL_VERSION = "2.3"
 WITH_STATIONS = frozenset({"station_status", "station_information"})
+FILES = frozenset({"gbfs", "gbfs_versions", "system_information", "vehicle_types", "vehicle_status", "free_bike_status",
+                   *WITH_STATIONS})
 LANGUAGE = "en"
 STATIC_TTL_S = 3600
 """Of all files but the status: what a station is does not change here."""

@@ -2,8 +2,8 @@
 `/gbfs/<system_id>/<version>/` as GBFS; without a version in the path it is GBFS 2.3. `/members/api` has members.
 
 `POST /admin/ride?system_id=X` moves one bike at once and answers with the instant and the new levels.
-`POST /admin/fault?system_id=X&fault=Y` makes a city misbehave from now on, in a way that `faults` names; without a
-fault it behaves again.
+`POST /admin/fault?system_id=X&fault=Y` makes a city misbehave from now on, in a way that `faults` names: in its files
+with stations, or with `&file=vehicle_types` in this file of GBFS alone. Without a fault it behaves again.
 """
 
 import json
@@ -54,6 +54,17 @@ class Reply:
     fault: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a city does wrong: `name` is one of `faults.FAULTS`, `file` one of GBFS, None for all that have stations."""
+
+    name: str
+    file: str | None = None
+
+    def is_in(self, file: str) -> bool:
+        return file in gbfs.WITH_STATIONS if self.file is None else file == self.file
+
+
 def _refusal(status: HTTPStatus, why: str) -> Reply:
     return Reply(status, json.dumps({"error": why}).encode())
 
@@ -65,7 +76,7 @@ class Simulation:
         self._cities = {each.system_id: each for each in cities}
         self._clock, self._ttl_s = clock, ttl_s
         self._began = clock()
-        self._faults: dict[str, str] = {}
+        self._faults: dict[str, Fault] = {}
         self._frozen: dict[tuple[str, ...], bytes] = {}
         self._lock = threading.Lock()
 
@@ -92,7 +103,7 @@ class Simulation:
                     case "/admin/ride":
                         return self._ride(system_id)
                     case "/admin/fault":
-                        return self._misbehave(system_id, query.get("fault", [None])[0])
+                        return self._misbehave(system_id, *(query.get(name, [None])[0] for name in ("fault", "file")))
         return _refusal(HTTPStatus.NOT_FOUND, "POST /admin/ride or /admin/fault, ?system_id=<one of the cities>")
 
     def _ride(self, system_id: str) -> Reply:
@@ -103,14 +114,16 @@ class Simulation:
                   "from": _levels(ride.origin), "to": _levels(ride.goal)}
         return Reply(HTTPStatus.OK, json.dumps(answer).encode())
 
-    def _misbehave(self, system_id: str, fault: str | None) -> Reply:
+    def _misbehave(self, system_id: str, fault: str | None, file: str | None) -> Reply:
         if fault is not None and fault not in faults.FAULTS:
             return _refusal(HTTPStatus.BAD_REQUEST, f"no such fault; there are {', '.join(sorted(faults.FAULTS))}")
+        if file is not None and file not in gbfs.FILES:
+            return _refusal(HTTPStatus.BAD_REQUEST, f"no such file; there are {', '.join(sorted(gbfs.FILES))}")
         self._frozen = {asked: body for asked, body in self._frozen.items() if system_id not in asked}
         self._faults.pop(system_id, None)
         if fault is not None:
-            self._faults[system_id] = fault
-        return Reply(HTTPStatus.OK, json.dumps({"system_id": system_id, "fault": fault}).encode())
+            self._faults[system_id] = Fault(fault, file)
+        return Reply(HTTPStatus.OK, json.dumps({"system_id": system_id, "fault": fault, "file": file}).encode())
 
     def _city(self, system_id: str) -> City:
         city = self._cities[system_id]
@@ -135,17 +148,19 @@ class Simulation:
                 return _refusal(HTTPStatus.BAD_REQUEST, "Specified contract does not exist")
             ids = [wanted]
         rows = [row for each in ids for row in self._jcdecaux_rows(each, version)]
-        return self._faulty(ids, version, faults.as_meant(jcdecaux.body(rows)))
+        of_stations = [each for each in ids if each in self._faults and self._faults[each].file is None]
+        fault = self._faults[of_stations[0]].name if of_stations else None
+        return self._faulty(fault, (version, *ids), faults.as_meant(jcdecaux.body(rows)))
 
     def _jcdecaux_rows(self, system_id: str, version: str) -> list[dict[str, Any]]:
         rows = jcdecaux.stations(self._city(system_id), version)
-        return faults.of_rows(self._faults.get(system_id, ""), rows)
+        fault = self._faults.get(system_id)
+        return faults.of_rows(fault.name, rows) if fault and fault.file is None else rows
 
-    def _faulty(self, ids: Sequence[str], file: str, body: bytes) -> Reply:
-        """A good body, or what the fault of a system in it makes of it; of several systems' the first."""
-        fault = next((self._faults[each] for each in ids if each in self._faults), None)
+    def _faulty(self, fault: str | None, asked: tuple[str, ...], body: bytes) -> Reply:
+        """A good body, or what a fault makes of it; of several systems' that of the first that has one."""
         if fault == faults.FROZEN:
-            body = self._frozen.setdefault((file, *ids), body)
+            body = self._frozen.setdefault(asked, body)
         return Reply(HTTPStatus.OK, faults.of_body(fault, body), fault if fault in faults.ANSWERS else None)
 
     def _gbfs(self, system_id: str, version: str, file: str, base_url: str) -> Reply:
@@ -155,9 +170,10 @@ class Simulation:
             body = gbfs.feed(self._city(system_id), name, folder, self._ttl_s, version)
         if body is None:
             return _refusal(HTTPStatus.NOT_FOUND, "no such feed")
-        if system_id not in self._faults or name not in gbfs.WITH_STATIONS:
+        fault = self._faults.get(system_id)
+        if fault is None or not fault.is_in(name):
             return Reply(HTTPStatus.OK, body)
-        return self._faulty([system_id], f"{version}/{name}", faults.of_feed(self._faults[system_id], body))
+        return self._faulty(fault.name, (f"{version}/{name}", system_id), faults.of_feed(fault.name, body))
 
 
 def _levels(station: SimStation) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the answers of a system's feeds, one of each, say of the system: what it has, and what is wrong with it."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,10 +22,13 @@ from bike_assets.model.answers import (
 )
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import FeedMalformed
+from bike_assets.model.messages import FeedField
 from bike_assets.model.readings import is_open
-from bike_assets.sources.plan import ttl_of
-from bike_assets.sources.reading import feed_name, read
+from bike_assets.sources.plan import VERSIONS, ttl_of
+from bike_assets.sources.reading import GBFS_PARSERS, feed_name, read
+from bike_assets.sources.redaction import redact_url
 from bike_assets.sources.rows import UNREADABLE
+from bike_assets.sources.shapes import shape_of
 
 STATUS = "station_status"
 TYPES = "vehicle_types"
@@ -35,7 +39,8 @@ class Checked(Struct, frozen=True):
     """A system as its feeds showed it. It is usable where a poll of it would be good and have a station, or a vehicle
     where it lists no stations.
 
-    `version` is the one that the feeds name, `feeds` those that they list; `rejected` are rows of all feeds, by
+    `version` is the one that the feeds name, `versions` are those that it says it can be had in, `feeds` are those that
+    it lists; `rejected` are rows of all feeds, by
     `reasons`; `age_s` and `ttl_s` are those of the status: how old it says it is, and how long it says it holds.
     `faults` keep the system from being used, `remarks` do not.
     """
@@ -53,23 +58,29 @@ class Checked(Struct, frozen=True):
     faults: list[str]
     remarks: list[str]
     vehicles: int = 0
+    versions: list[str] = []
 
 
 class _Versioned(Struct):
     version: str | None = None
 
 
+_VERSION = re.compile(r"\d{1,3}\.\d{1,3}")
 _decode_version = msgspec.json.Decoder(_Versioned).decode
 
 
 class Findings:
-    """Takes the answers of one system's feeds, the status last, and then says what they come to."""
+    """Takes the answers of one system's feeds, the status last, and then says what they come to.
+
+    `fields` are those of all the bodies.
+    """
 
     def __init__(self, system_id: str, url: str, timezone: str | None = None) -> None:
         """`timezone` is what is known of it whatever its feeds say."""
-        self._system_id, self._url = system_id, url
+        self.system_id, self._url = system_id, url
         self._has_zone = timezone is not None
         self._version: str | None = None
+        self._versions: dict[str, str] = {}
         self._feeds: list[str] = []
         self._electric_types: frozenset[str] | None = None
         self._descriptions: dict[str, Description] | None = None
@@ -78,6 +89,7 @@ class Findings:
         self._age_s: float | None = None
         self._ttl_s: int | None = None
         self._rejected: Counter[str] = Counter()
+        self.fields: list[FeedField] = []
         self._faults: list[str] = []
         self._remarks: list[str] = []
 
@@ -88,15 +100,20 @@ class Findings:
     def take(self, answer: Answer) -> Parsed | None:
         """What the answer was read as; None where it is none."""
         feed = feed_name(answer.feed)
+        if answer.failure is None and answer.body:
+            self.fields += shape_of(answer.body, self.system_id, feed, answer.fetched_at)
         parsed, reason = self._read(answer)
         if parsed is None:
             # Without the list of its feeds nothing is asked, and without the status nothing is known.
             (self._faults if feed in {"gbfs", STATUS} else self._remarks).append(f"{feed}: {reason}")
             return None
-        self._version = _version(answer) or self._version
+        if feed == VERSIONS and isinstance(parsed, DiscoveryPoll):
+            self._versions = parsed.urls
+        else:
+            self._version = _version(answer) or self._version
+            self._learn(parsed, answer)
         if not isinstance(parsed, SystemPoll):
             self._rejected.update(f"{feed}: {_kind(row.reason)}" for row in parsed.rejected)
-        self._learn(parsed, answer)
         return parsed
 
     def _read(self, answer: Answer) -> tuple[Parsed | None, str]:
@@ -143,11 +160,11 @@ class Findings:
         vehicles = len(self._vehicles.vehicles) if self._vehicles else 0
         has_vehicles_alone = vehicles > 0 and STATUS not in self._feeds
         faults = [*self._faults, *(() if has_vehicles_alone else self._faults_of_status(rows))]
-        remarks = [*self._remarks, *(self._remarks_on(rows) if rows else ())]
+        remarks = [*self._remarks, *(self._remarks_on(rows) if rows else ()), *self._remark_on_versions()]
         if has_vehicles_alone:
             remarks.append(f"it lists no {STATUS}: it has vehicles alone")
         return Checked(
-            system_id=self._system_id,
+            system_id=self.system_id,
             url=self._url,
             is_usable=bool(rows or has_vehicles_alone) and not faults,
             version=self._version,
@@ -160,7 +177,15 @@ class Findings:
             faults=faults,
             remarks=remarks,
             vehicles=vehicles,
+            versions=sorted(self._versions, key=_order),
         )
+
+    def _remark_on_versions(self) -> list[str]:
+        """Whether it can be had in a newer version that is read here, and where."""
+        newest = max(filter(_is_read, self._versions), key=_order, default=None)
+        if newest is None or self._version is None or _order(newest) <= _order(self._version):
+            return []
+        return [f"it can be had in GBFS {newest} too: {redact_url(self._versions[newest])}"]
 
     def _faults_of_status(self, rows: Sequence[StationRow]) -> list[str]:
         if self._status is None:
@@ -202,6 +227,15 @@ def _version(answer: Answer) -> str | None:
         return _decode_version(answer.body or b"").version
     except UNREADABLE:
         return None
+
+
+def _order(version: str) -> tuple[int, ...]:
+    """By which versions are in order; what is none, as a release candidate, comes first."""
+    return tuple(map(int, version.split("."))) if _VERSION.fullmatch(version) else ()
+
+
+def _is_read(version: str) -> bool:
+    return bool(_VERSION.fullmatch(version)) and version.partition(".")[0] in GBFS_PARSERS
 
 
 def _kind(reason: str) -> str:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import requests
 from pydantic import SecretStr
-from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
+from urllib3.exceptions import DecodeError, ReadTimeoutError
 
 from bike_assets.model.answers import Answer
 from bike_assets.model.messages import Outcome
@@ -110,7 +110,7 @@ class Fetcher:
     def _attempt(self, request: Request, secrets: Secrets) -> _Got:
         try:
             got = self._asked(request)
-        except (requests.RequestException, HTTPError, OSError, ValueError) as err:
+        except Exception as err:  # what the libraries raise, and what nobody thought of: the feeds after it are asked
             # Never str(err): it carries the whole URL, and the URL the key.
             got = self._failed(err, redact_url(request.url))
         return _Got(

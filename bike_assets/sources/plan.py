@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 from pydantic import SecretStr
 
+from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import WrongSettings
 from bike_assets.sources.config import GbfsSource, JcdecauxSource, Source
 from bike_assets.sources.http import Request
@@ -13,7 +14,11 @@ from bike_assets.sources.rows import UNREADABLE
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
+STATUS_S = MAX_GAP.total_seconds() / 2
+"""However long a status says that it holds: a poll may fail before a gap becomes unknown time."""
+
 DISCOVERY = "gbfs.gbfs"
+VERSIONS = "gbfs_versions"
 
 _GBFS_FEEDS: tuple[tuple[str, float | None], ...] = (
     ("system_information", DAY_S),
@@ -28,7 +33,7 @@ _GBFS_FEEDS: tuple[tuple[str, float | None], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class FeedPlan:
-    """A feed to be asked every `every_s` seconds, or less often where its `ttl` says so."""
+    """A feed to be asked every `every_s` seconds, or less often where its `ttl` says so, up to `longest_s`."""
 
     system_id: str
     feed: str
@@ -36,14 +41,15 @@ class FeedPlan:
     every_s: float
     params: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, SecretStr] = field(default_factory=dict)
+    longest_s: float = DAY_S
 
     def request(self, etag: str | None = None) -> Request:
         """What to fetch; with `etag`, only if it is another body than the one before."""
         return Request(self.system_id, self.feed, self.url, self.params, self.secrets, etag)
 
     def every(self, ttl_s: int | None) -> float:
-        """Seconds until the next request, by the `ttl` of the last body; a day at most."""
-        return max(self.every_s, min(ttl_s or 0, DAY_S))
+        """Seconds until the next request, by the `ttl` of the last good body."""
+        return max(self.every_s, min(ttl_s or 0, self.longest_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +79,15 @@ def plans_from_discovery(
     # A vehicle must not be told of twice where a system lists it by both names.
     renamed = {"free_bike_status"} if "vehicle_status" in urls else set()
     return tuple(
-        FeedPlan(source.system_id, f"gbfs.{feed}", urls[feed], every_s or own)
+        FeedPlan(source.system_id, f"gbfs.{feed}", urls[feed], every_s or own, longest_s=DAY_S if every_s else STATUS_S)
         for feed, every_s in _GBFS_FEEDS
         if feed in urls.keys() - renamed
     )
+
+
+def plan_for_versions(source: GbfsSource, urls: Mapping[str, str]) -> FeedPlan | None:
+    """Where it says in which versions it can be had, if it does: for a check; no poll needs it."""
+    return FeedPlan(source.system_id, f"gbfs.{VERSIONS}", urls[VERSIONS], DAY_S) if VERSIONS in urls else None
 
 
 def _stations(source: JcdecauxSource, defaults: Defaults) -> FeedPlan:

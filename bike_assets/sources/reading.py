@@ -69,12 +69,21 @@ def read(answer: Answer, electric_types: frozenset[str] | None, before: StationP
     """The answer's body, read. Raises FeedMalformed where it cannot be, with the reason in a sentence."""
     if not answer.body:
         raise FeedMalformed(answer.system_id, "the answer is empty")
+    try:
+        return _read(answer, answer.body, electric_types, before)
+    except UNREADABLE as err:
+        raise FeedMalformed(answer.system_id, why(err)) from None
+
+
+def _read(
+    answer: Answer, body: bytes, electric_types: frozenset[str] | None, before: StationPoll | None
+) -> Parsed:
     if answer.feed.startswith(GBFS):
-        return _read_gbfs(answer, answer.body, electric_types, before)
+        return _read_gbfs(answer, body, electric_types, before)
     parser = JCDECAUX_PARSERS.get(answer.feed)
     if parser is None:
         raise FeedMalformed(answer.system_id, f"no parser reads a feed called {answer.feed}")
-    return parser(answer.body, answer.system_id, electric_types, before)
+    return parser(body, answer.system_id, electric_types, before)
 
 
 def _read_gbfs(

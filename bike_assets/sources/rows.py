@@ -14,6 +14,7 @@ from msgspec import Meta, Raw
 
 from bike_assets.model.answers import RejectedRow
 from bike_assets.model.constants import DOCKS_NOT_GIVEN, MAX_COUNT
+from bike_assets.sources.mending import is_mendable, mended
 
 NO_ID = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 """What the id of a system never has: a topic's key is `system/station`, parted by the first slash."""
@@ -21,10 +22,13 @@ NO_ID = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 MAX_TEXT = 2_000
 """Characters of a name or an id; a longer one is a broken row, and would not fit into a message of Kafka."""
 
-MAX_ROWS = 100_000
-"""Of one answer: ten times what all contracts of JCDecaux or any one system have. A body with more of them is refused
-whole, for two bytes can be a row, and each that is rejected takes a hundred times as much.
+MAX_ROWS = 300_000
+"""Of one answer: more vehicles than the largest body that is read has (64 MB, some 270 bytes each), and more
+stations than there are. A body with more of them is refused whole, for two bytes can be a row.
 """
+
+MAX_REJECTED = 100_000
+"""Rows of one answer: each takes a hundred times what it can have been. A body with more of them is refused whole."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_S = 7_258_118_400
@@ -46,14 +50,6 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Row = TypeVar("Row")
 Rows = Annotated[list[Row], Meta(max_length=MAX_ROWS)]
-
-# A text, whole or broken off at the body's end, or a number that JSON does not have.
-_TEXT_OR_NO_NUMBER = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(?P<none>-?\b(?:NaN|Infinity)\b)', re.DOTALL)
-_CONTROL = re.compile(rb"[\x00-\x1f]")
-_BLANK = bytes.maketrans(bytes(range(32)), b" " * 32)
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# Every escape of a JSON string, pairs of surrogates as one: what is left over of them is half a character.
-_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL)
 
 
 def from_seconds(seconds: float | None) -> datetime | None:
@@ -96,44 +92,16 @@ def why(err: BaseException) -> str:
 
 
 def decoded(decode: Callable[[bytes], Row], body: bytes) -> Row:
-    """What `decode` makes of a body; where need be, of what `_mended` makes of it.
+    """What `decode` makes of a body; where need be, of what `mended` makes of it.
 
     A truncated name must not cost the whole poll, and msgspec goes no further than its half character.
     """
     try:
         return decode(body)
-    except UNREADABLE:
-        mended = _mended(body)
-        if mended == body:
+    except UNREADABLE as err:
+        if not is_mendable(body, err) or (new := mended(body)) == body:
             raise
-    return decode(mended)
-
-
-def _mended(body: bytes) -> bytes:
-    """A body without what many encoders write and no JSON has, each of which is one row's trouble at most: half a
-    character becomes U+FFFD, a control character in a text a space, NaN and the infinities null, which is "not given";
-    a byte order mark goes.
-    """
-    body = body.removeprefix(_BYTE_ORDER_MARK)
-    same_length = bytearray(body)
-    nones = []
-    # In place, and nothing is kept of what stays: a body of escapes alone must not take a hundred times its size.
-    for found in _ESCAPE.finditer(body):
-        if found["half"]:
-            same_length[found.start() : found.end()] = rb"\ufffd"
-    for found in _TEXT_OR_NO_NUMBER.finditer(body):
-        if found["none"]:
-            nones.append(found.span())
-            if len(nones) > MAX_ROWS:
-                return body
-        elif _CONTROL.search(body, *found.span()):
-            same_length[found.start() : found.end()] = same_length[found.start() : found.end()].translate(_BLANK)
-    return _with_nulls(bytes(same_length), nones)
-
-
-def _with_nulls(body: bytes, spans: Sequence[tuple[int, int]]) -> bytes:
-    starts, ends = [0, *(end for _, end in spans)], [*(start for start, _ in spans), len(body)]
-    return b"null".join(body[start:end] for start, end in zip(starts, ends, strict=True))
+    return decode(new)
 
 
 def sort_out(
@@ -144,11 +112,13 @@ def sort_out(
 ) -> tuple[list[Row], list[RejectedRow]]:
     """Good rows in the body's order, and the others with their reason; none is in both or in neither.
 
-    Of two rows with one id the later `time_of` wins, the first of equals.
+    Of two rows with one id the later `time_of` wins, the first of equals. Raises ValidationError where more than
+    MAX_REJECTED are not good.
     """
     good: dict[str, tuple[int, Row]] = {}
-    rejected = []
+    rejected: list[RejectedRow] = []
     for index, raw in enumerate(raws):
+        _refuse_too_many(rejected)
         try:
             row = decode(raw)
         except UNREADABLE as err:
@@ -162,7 +132,14 @@ def sort_out(
                 loser = first[0]
             reason = f"duplicate: {id_of(row)} stands in this answer twice"
             rejected.append(RejectedRow(loser, reason, bytes(raws[loser])))
+    _refuse_too_many(rejected)
     return [row for _, row in sorted(good.values(), key=_place)], sorted(rejected, key=_index)
+
+
+def _refuse_too_many(rejected: Sequence[RejectedRow]) -> None:
+    if len(rejected) > MAX_REJECTED:
+        last = rejected[-1].reason
+        raise msgspec.ValidationError(f"more than {MAX_REJECTED:,} of its rows are bad, the last: {last}")
 
 
 def good_rows(

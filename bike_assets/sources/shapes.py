@@ -67,7 +67,9 @@ def _part(raw: Raw) -> Any:
     text = bytes(raw)
     if text[:1] == b"[":
         return _rows(_decode_list(text))
-    return _decode(text) if len(text) <= MAX_OBJECT_BYTES else {}
+    if len(text) <= MAX_OBJECT_BYTES:
+        return _decode(text)
+    return "" if text[:1] == b'"' else {}
 
 
 def _rows(raws: list[Raw]) -> list[Any]:

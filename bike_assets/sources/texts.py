@@ -31,6 +31,7 @@ Row = TypeVar("Row")
 _OPENING = re.compile(rb'\{\s*"[^"\\]*"\s*:')
 _DIGITS = re.compile(rb"\d+")
 _NULL = b"null"
+_NEVER = frozenset({_NULL, b"0"})
 _STAND_IN = "987654321098765"
 """Of which one digit less than a time has are an instant of 2001, when no system of today had a station to report."""
 
@@ -162,8 +163,8 @@ def number(written: bytes) -> int | None:
 
 
 def newest(times: Sequence[bytes]) -> bytes:
-    """The last of the times that `cut` found; null where there is none."""
-    return max(filter(_NULL.__ne__, times), default=_NULL)  # all have the same digits, or the one of 0
+    """The last of the times that `cut` found, of which 0 is none, as null; null where there is none."""
+    return max((time for time in times if time not in _NEVER), default=_NULL)  # all have the same digits
 
 
 def _but_for_digits(text: bytes) -> bytes:

@@ -14,11 +14,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from bike_assets.lake.conditions import is_good, is_open
 from bike_assets.lake.rows import read_spans, replace_spans, rows_near
 from bike_assets.lake.spark import SPARKS, frame, is_conflict, read_table
 from bike_assets.lake.tables import OpenTables, ensure_table, table_path
-from bike_assets.model.messages import GOOD
-from bike_assets.model.readings import State
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
     EVENTS_POLLS,
@@ -43,17 +42,6 @@ TRIES = 3
 
 Stretch = tuple[datetime, datetime]
 _LEVELS = ("stations", "empty", "full", "closed", "bikes_available", "docks_available", "ebikes_available")
-
-
-def is_good() -> Column:
-    """A good poll of stations: only these say anything of them."""
-    return (F.col("feed") == "station_status") & F.col("outcome").isin(*sorted(each.value for each in GOOD))
-
-
-def is_open(state: str) -> Column:
-    """Whether the column holds the state of an open station; false where it is null."""
-    known = F.col(state).isin(State.EMPTY.value, State.FULL.value, State.AVAILABLE.value)
-    return F.coalesce(known, F.lit(False))
 
 
 def with_flows(status: DataFrame) -> DataFrame:
@@ -193,6 +181,17 @@ def replace_minutes(touched: DataFrame, tables: OpenTables, counted: Counter[str
             _replace_patiently(touched.sparkSession, tables, live, parts)
         # A table that gets nothing, for want of vehicles, is told of too: it is as new as the others.
         counted["/".join(live.table.path)] += sum(row["minutes"] for row in own)
+
+
+def compute_minutes(spark: SparkSession, lake: Path, of: Mapping[str, datetime]) -> None:
+    """Compute the minute in which each system's instant lies, in every table, though no row of it is new.
+
+    For a minute out of which some rows were taken, and the others stay.
+    """
+    minutes = [(live.table.name, system_id, at.replace(second=0, microsecond=0)) for live in LIVES
+               for system_id, at in of.items()]  # fmt: skip
+    touched = spark.createDataFrame(minutes, "live string, system_id string, minute timestamp")
+    replace_minutes(touched, OpenTables(lake), Counter())
 
 
 def _replace_patiently(spark: SparkSession, tables: OpenTables, live: Live, parts: list[Stretch]) -> None:

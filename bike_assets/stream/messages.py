@@ -91,9 +91,14 @@ def _parsed(table: Table) -> Column:
 
 
 def _is_readable(table: Table) -> Column:
-    row = _parsed(table)
-    readable = row.isNotNull() & row[_CORRUPT].isNull()
+    # By a function over an array of one: each mention of the parsed row would else parse the message once more.
+    return F.exists(F.array(_parsed(table)), lambda row: _holds(row, table))
+
+
+def _holds(row: Column, table: Table) -> Column:
+    """Whether a parsed row is whole."""
+    whole = row.isNotNull() & row[_CORRUPT].isNull()
     for column in _own_columns(table):
         if not column.nullable:
-            readable &= row[column.name].isNotNull()
-    return F.coalesce(readable, F.lit(False))
+            whole &= row[column.name].isNotNull()
+    return F.coalesce(whole, F.lit(False))

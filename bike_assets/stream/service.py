@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,27 @@ def drain(plan: StreamPlan) -> None:
         drain_now()
 
 
+class Drain:
+    """Drains as often as it is called, in one session for all: its start takes longer than what it does."""
+
+    def __init__(self, plan: StreamPlan, spark: SparkSession) -> None:
+        self._plan, self._spark = plan, spark
+
+    def __call__(self) -> None:
+        """Bring all that the topics hold now into the tables."""
+        _drain(self._plan, self._spark)
+
+    def compute_minutes(self, of: Mapping[str, datetime]) -> None:
+        """Compute these systems' minutes of `live` anew, in which the instants lie."""
+        live.compute_minutes(self._spark, self._plan.lake, of)
+
+
 @contextmanager
-def draining(plan: StreamPlan) -> Iterator[Callable[[], None]]:
-    """What drains as often as it is called, in one session for all: its start takes longer than what it does."""
+def draining(plan: StreamPlan) -> Iterator[Drain]:
+    """A drain whose session ends with the block."""
     spark = spark_session(plan.spark, "bike drain")
     try:
-        yield lambda: _drain(plan, spark)
+        yield Drain(plan, spark)
     finally:
         spark.stop()
 

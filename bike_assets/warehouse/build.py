@@ -22,6 +22,7 @@ from filelock import FileLock
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from bike_assets.lake.duck import connect
 from bike_assets.lake.rows import Days, read_rows, replace_rows
 from bike_assets.lake.spark import SPARKS, frame, is_conflict, is_lost, read_table
 from bike_assets.lake.tables import ensure_table, open_table, rows_in, table_path
@@ -55,7 +56,7 @@ from bike_assets.warehouse.station_day import station_days
 from bike_assets.warehouse.station_hour import station_hours
 from bike_assets.warehouse.station_quality import station_quality
 from bike_assets.warehouse.system_day import system_days
-from bike_assets.warehouse.system_service_day import system_service_days
+from bike_assets.warehouse.system_service_day import ASKED_BEFORE, system_service_days
 from bike_assets.warehouse.vehicle_system_day import vehicle_system_days
 
 log = structlog.get_logger()
@@ -134,11 +135,16 @@ def _dim_station(lake: _Lake, days: Days | None) -> DataFrame:
 
 
 def _seen(lake: _Lake, dimension: Table, events: Table, days: Days | None, key: list[str]) -> DataFrame:
-    """Whoever stands in the events: of all time, or of these days beside those that the dimension knows."""
+    """Whoever the dimension knows, and whoever stands in the events: of all time, or of these days where it has rows.
+
+    What it knows stays in it whatever is built, for facts refer to it whose events retention has deleted.
+    """
     if days is None or not lake.has(dimension):
-        return lake.all(events).select(*key)
-    first, last = days
-    return lake.all(dimension).select(*key).unionByName(lake.days(events, first - DAY, last).select(*key))
+        stands = lake.all(events)
+    else:
+        first, last = days
+        stands = lake.days(events, first - DAY, last)
+    return lake.all(dimension).select(*key).unionByName(stands.select(*key))
 
 
 def _dim_date(lake: _Lake, days: Days | None) -> DataFrame:
@@ -166,7 +172,21 @@ def _system_days(lake: _Lake, days: Days | None) -> DataFrame:
 
 def _system_service_days(lake: _Lake, days: Days | None) -> DataFrame:
     first, last = _asked(days)
-    return system_service_days(lake.days(EVENTS_POLLS, first - DAY, last + DAY), lake.all(DIM_SYSTEM), first, last)
+    return system_service_days(
+        lake.days(EVENTS_POLLS, first - DAY, last + DAY), _asked_for(lake, first - ASKED_BEFORE, last),
+        lake.all(DIM_SYSTEM), first, last,
+    )  # fmt: skip
+
+
+def _asked_for(lake: _Lake, first: date, last: date) -> DataFrame:
+    """The first and the last fetch of `station_status` of each system and UTC date: by DuckDB, for they are few of
+    the many rows of a week, and Spark would read all of these."""
+    with connect(lake.path, [EVENTS_POLLS]) as con:
+        rows = con.execute(
+            "SELECT system_id, unnest([min(fetched_at), max(fetched_at)]) AS fetched_at FROM events.polls "
+            "WHERE utc_date BETWEEN $1 AND $2 AND feed = 'station_status' GROUP BY system_id, utc_date", [first, last]
+        ).to_arrow_table()  # fmt: skip
+    return frame(lake.spark, EVENTS_POLLS, rows).select("system_id", "fetched_at")
 
 
 def _vehicle_system_days(lake: _Lake, days: Days | None) -> DataFrame:

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from bike_assets.lake.conditions import is_good
 from bike_assets.model.constants import BULK_INTERVAL, MAX_GAP
-from bike_assets.model.messages import GOOD
 from bike_assets.warehouse.shape import HOUR_MS, hour_of, local_date, local_hour, local_seconds, start_of
 
 _DAY = timedelta(days=1)
@@ -100,11 +100,6 @@ def _intervals(polls: DataFrame, first: date, last: date) -> DataFrame:
         .withColumn("steps_to", F.sum("is_step").over(so_far).cast("int"))
         .withColumn("steps_before", F.col("steps_to") - F.col("is_step"))
     )  # fmt: skip
-
-
-def is_good() -> Column:
-    """A good poll of stations: only these say anything of them."""
-    return (F.col("feed") == "station_status") & F.col("outcome").isin(*sorted(each.value for each in GOOD))
 
 
 def _within(interval: Column, longest: timedelta) -> Column:

@@ -1,27 +1,19 @@
-"""What every module of the warehouse needs: a table's columns, the states, and UTC hours as numbers."""
+"""What every module of the warehouse needs: a table's columns, and UTC hours as numbers."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from bike_assets.lake.spark import spark_schema
-from bike_assets.model.readings import State
 from bike_assets.model.schema import Table
 
 HOUR_S = 3_600
 HOUR_MS = HOUR_S * 1_000
 DAY_S = 24 * HOUR_S
 
-OPEN = (State.EMPTY.value, State.FULL.value, State.AVAILABLE.value)
-
 
 def shaped(rows: DataFrame, table: Table) -> DataFrame:
     """The columns of the table, in its order and of its types."""
     return rows.select(*(F.col(field.name).cast(field.dataType) for field in spark_schema(table.columns)))
-
-
-def is_open(state: str) -> Column:
-    """Whether the column holds the state of an open station; false where it is null."""
-    return F.coalesce(F.col(state).isin(*OPEN), F.lit(False))
 
 
 def milliseconds(instant: str) -> Column:

@@ -11,12 +11,13 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from bike_assets.lake.conditions import is_open
 from bike_assets.model.constants import BULK_STEP_BIKES
 from bike_assets.model.readings import State
 from bike_assets.model.warehouse import FACT_STATION_HOUR
 from bike_assets.warehouse.polls import system_hours, watched_hours
 from bike_assets.warehouse.presence import unwatched_hours
-from bike_assets.warehouse.shape import HOUR_MS, hour_of, is_open, shaped, start_of
+from bike_assets.warehouse.shape import HOUR_MS, hour_of, shaped, start_of
 from bike_assets.warehouse.station_keys import with_station_keys
 
 _KEY = ("system_id", "station_id", "hour")

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from bike_assets.lake.conditions import is_open
 from bike_assets.model.constants import (
     JUMPED_M,
     STALE_REPORT,
@@ -16,7 +17,7 @@ from bike_assets.model.messages import EventKind
 from bike_assets.model.warehouse import STATION_QUALITY
 from bike_assets.warehouse.places import metres_between
 from bike_assets.warehouse.polls import system_hours
-from bike_assets.warehouse.shape import HOUR_S, hour_of, is_open, local_date, local_seconds, shaped
+from bike_assets.warehouse.shape import HOUR_MS, HOUR_S, hour_of, local_date, local_seconds, shaped
 from bike_assets.warehouse.station_keys import with_station_keys
 
 _DAY = timedelta(days=1)
@@ -116,9 +117,11 @@ def _finding(is_so: Column, reason: str, evidence: str, *values: Column) -> Colu
 def _stuck() -> Column:
     """Open and known for STUCK_HOURS of the day without a bike coming or going, where half of the system's stations
     changed often. A day of 23 hours is too short to show it."""
+    # Each is a whole number of ms, of which the sum of doubles may lack the last bit.
+    open_ms = F.round((F.col("seconds_empty") + F.col("seconds_full") + F.col("seconds_available")) * 1000)
     return _finding(
         (F.col("usual") >= STUCK_MEDIAN_CHANGES)
-        & (F.col("seconds_empty") + F.col("seconds_full") + F.col("seconds_available") >= STUCK_HOURS * HOUR_S)
+        & (open_ms >= STUCK_HOURS * HOUR_MS)
         & (F.col("departures") + F.col("arrivals") == 0)
         & (F.col("bikes_min") == F.col("bikes_max")),
         "stuck", "%d bikes all day; the system's median station changed %.0f times.",

@@ -3,7 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bike_assets.model.messages import StationInformation, StationState, SystemInformation, SystemState
+from bike_assets.model.messages import (
+    StationInformation,
+    StationState,
+    SystemInformation,
+    SystemState,
+    VehicleFeedState,
+    VehicleState,
+)
 from bike_assets.model.readings import State
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -76,3 +83,29 @@ def polled(system_id: str = CITY, at: datetime = NOON, **given: Any) -> SystemSt
         "is_shared_feed": False,
     }
     return SystemState(**(fields | given))
+
+
+def vehicle(vehicle_id: str = "v1", **given: Any) -> VehicleState:
+    """An e-bike that stands in the street since an hour, available, three quarters full."""
+    fields: dict[str, Any] = {
+        "system_id": CITY,
+        "vehicle_id": vehicle_id,
+        "changed_at": NOON,
+        "vehicle_type": "ebike",
+        "station_id": None,
+        "lat": 59.91,
+        "lon": 10.75,
+        "is_reserved": False,
+        "is_disabled": False,
+        "battery_pct": 75.0,
+        "range_m": 30_000.0,
+        "stands_since": NOON - timedelta(hours=1),
+    }
+    return VehicleState(**(fields | given))
+
+
+def fleet_polled(system_id: str = CITY, at: datetime | None = NOON) -> VehicleFeedState:
+    """A system whose last good poll of its vehicles was `at`: it ends what the poll says of them."""
+    return VehicleFeedState(
+        system_id=system_id, last_good_poll_at=at, feed_updated_at=at, feed_has_advanced=True, ranges_m={}
+    )

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from bike_assets.dashboard.live import Forgotten
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.readings import State
-from bike_assets_tests.dashboard.builders import description, polled, station, system
+from bike_assets_tests.dashboard.builders import description, fleet_polled, polled, station, system, vehicle
 from bike_assets_tests.dashboard.memory_feed import MemoryFeed
 from bike_assets_tests.dashboard.serving import Served, serve
 
@@ -183,3 +183,83 @@ def test_the_page_fits_a_phone(browser: Browser) -> None:
         tab.locator("#drawer-button").click()
         tab.locator("[data-system=oslo]").click()
         expect(tab.locator("#sidebar")).to_be_hidden()
+
+
+def test_vehicles_fit_a_phone(browser: Browser) -> None:
+    with serve(a_fleet(now())) as page, watched(browser, page, viewport={"width": 390, "height": 844}) as tab:
+        wait_for_stations(tab, 2)
+        tab.locator("#drawer-button").click()
+        tab.locator("li:has([data-system=oslo]) summary").click()
+        expect(tab.locator("li:has([data-system=oslo]) .fleet .levels")).to_be_visible()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        wide = "[...document.querySelectorAll('#systems *')].filter((one) => one.scrollWidth > one.clientWidth + 1"
+        wide += " && getComputedStyle(one).overflow === 'visible' && one.clientWidth > 0).map((one) => one.className)"
+        assert tab.evaluate(wide) == []
+
+
+def a_fleet(at: datetime) -> MemoryFeed:
+    """Six e-bikes beside the stations: two that can be taken, one of them for long; and a system of vehicles alone."""
+    feed = a_city()
+    feed.put(
+        vehicle("long", stands_since=at - timedelta(days=3), station_id="1", lat=None, lon=None, battery_pct=91.0),
+        vehicle("empty", stands_since=at - timedelta(hours=25), battery_pct=8.0, lat=59.92, lon=10.77),
+        vehicle("reserved", is_reserved=True, battery_pct=40.0, stands_since=at),
+        vehicle("broken", is_disabled=True, battery_pct=None, stands_since=at),
+        fleet_polled(at=at),
+        system("brest", name="Velozef"),
+        vehicle("z", system_id="brest", stands_since=at),
+        fleet_polled("brest", at=at),
+    )
+    return feed
+
+
+def test_vehicles_are_counted_and_those_left_behind_are_named_with_place_and_time(browser: Browser) -> None:
+    with serve(a_fleet(now())) as page, watched(browser, page) as tab:
+        fleet = tab.locator("li:has([data-system=oslo]) .fleet")
+        expect(fleet.locator("summary")).to_have_text("4 vehicles · 2 available · 2 abandoned")
+        expect(fleet.locator(".levels")).to_be_hidden()
+        fleet.locator("summary").focus()
+        tab.keyboard.press("Enter")
+        expect(fleet.locator(".levels dd")).to_have_text(["2", "1", "1", "2"])
+        expect(fleet.locator(".bands div:visible")).to_have_text(
+            ["under 20 %1", "20 to 60 %1", "60 % and more1", "not known1"])
+        expect(fleet.locator("section", has_text="Best charged").locator("li")).to_have_text(["long91 %", "empty8 %"])
+        expect(fleet.locator("section", has_text="Not moved").locator("li")).to_have_text(
+            ["longfor 3 daysat Torget", "emptyfor 25 h 0 minat 59.92000, 10.77000"])
+
+
+def test_a_system_of_vehicles_alone_is_listed_by_them(browser: Browser) -> None:
+    at = now()
+    feed = MemoryFeed(system("brest", name="Velozef"), vehicle("z", system_id="brest"), fleet_polled("brest", at=at))
+    with serve(feed) as page, watched(browser, page) as tab:
+        item = tab.locator("li:has([data-system=brest])")
+        expect(item).to_contain_text("Velozef")
+        expect(item.locator("summary")).to_contain_text("1 vehicle · 1 available")
+        expect(item.locator(".age")).to_contain_text("polled")
+        expect(item.locator(".counts")).to_be_hidden()
+        expect(tab.locator("#empty")).to_be_hidden()
+
+
+def test_what_a_poll_says_of_vehicles_is_on_screen_within_a_second(browser: Browser) -> None:
+    feed = a_fleet(now())
+    with serve(feed) as page, watched(browser, page) as tab:
+        summary = tab.locator("li:has([data-system=oslo]) summary")
+        expect(summary).to_contain_text("4 vehicles")
+        tab.evaluate("""() => {
+            const line = document.querySelector("li:has([data-system=oslo]) summary");
+            const seen = new MutationObserver(() => { window.seenAt ??= Date.now(); });
+            seen.observe(line, { childList: true, subtree: true });
+        }""")
+        put_at = now().timestamp()
+        feed.put(vehicle("fresh", stands_since=now()), Forgotten("vehicle_state", "oslo/long"), fleet_polled(at=now()))
+        expect(summary).to_have_text("4 vehicles · 2 available · 1 abandoned")
+        assert tab.evaluate("window.seenAt") / 1000 - put_at < 1
+        feed.put(Forgotten("vehicle_state", "oslo"))
+        expect(summary).to_be_hidden()
+
+
+def test_vehicles_that_nobody_has_looked_at_for_long_are_not_said_to_be_there_now(browser: Browser) -> None:
+    with serve(a_fleet(now() - timedelta(hours=2))) as page, watched(browser, page) as tab:
+        fleet = tab.locator("li:has([data-system=oslo]) .fleet")
+        fleet.locator("summary").click()
+        expect(fleet.locator(".old")).to_have_text("Last seen 2 h 0 min ago; how it is now is not known.")

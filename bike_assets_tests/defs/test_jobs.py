@@ -252,7 +252,7 @@ def test_the_hours_checks_look_at_their_days_only(home: Home) -> None:
     day = NOON.date()
     assert {name: False in said for name, said in checked(home, day, day).items()} == {
         "rows_are_accounted_for": True, "chain_is_unbroken": True, "keys_are_unique": True,
-        "feeds_do_not_drift": False,
+        "feeds_do_not_drift": False, "only_what_the_policy_leaves": False,
         "vehicles_are_accounted_for": True, "vehicle_minutes_equal_totals": True,
     }  # fmt: skip
     later = day + timedelta(days=2)

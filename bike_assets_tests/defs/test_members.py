@@ -6,8 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from bike_assets.defs.ingestion.members import users_created
-from bike_assets.defs.schedules import often
+from bike_assets.defs.ingestion.members import members
+from bike_assets.defs.schedules import every_quarter_of_an_hour
 from bike_assets.defs.shown import _preview
 from bike_assets.lake.duck import connect
 from bike_assets.model.tables import EVENTS_USERS
@@ -20,15 +20,17 @@ POLLED = {"pages": 1, "rows": 3, "created": 2, "known": 1, "suppressed": 0, "rej
 
 def test_a_poll_tells_how_many_and_nothing_of_anybody(home: Home) -> None:
     home.answers(POLLED)
-    (event,) = home.materialize(users_created).get_asset_materialization_events()
-    told = {name: value.value for name, value in event.materialization.metadata.items()}
-    assert told == {name: value for name, value in POLLED.items() if name not in ("error", "forgotten", "at")}
+    events = home.materialize(members).get_asset_materialization_events()
+    assert {event.asset_key and event.asset_key.to_user_string() for event in events} == {"raw/members", "topics/users_created"}
+    for event in events:
+        told = {name: value.value for name, value in event.materialization.metadata.items()}
+        assert told == {name: value for name, value in POLLED.items() if name not in ("error", "forgotten", "at")}
     assert home.called == ["members", "poll", "--json"]
 
 
 def test_a_poll_that_cannot_be_is_one_sentence(home: Home) -> None:
     home.fails("error: BIKE_MEMBERS_URL names no members API.\n")
-    assert "BIKE_MEMBERS_URL names no members API." in failure(home.materialize(users_created))
+    assert "BIKE_MEMBERS_URL names no members API." in failure(home.materialize(members))
 
 
 def test_it_is_asked_on_a_schedule_where_a_setting_names_it(
@@ -37,7 +39,7 @@ def test_it_is_asked_on_a_schedule_where_a_setting_names_it(
     def tick() -> object:
         with dg.DagsterInstance.ephemeral() as instance:
             at = datetime(2026, 6, 1, 12, 15, tzinfo=UTC)
-            return often(dg.build_schedule_context(instance, scheduled_execution_time=at))
+            return every_quarter_of_an_hour(dg.build_schedule_context(instance, scheduled_execution_time=at))
 
     assert isinstance(tick(), dg.SkipReason)
     monkeypatch.setenv("BIKE_MEMBERS_URL", "http://127.0.0.1:1/")

@@ -21,7 +21,8 @@ from bike_assets.model.warehouse import (
     STATION_QUALITY,
 )
 from bike_assets_tests.defs.conftest import Home, failure
-from bike_assets_tests.lake.rows import write
+from bike_assets_tests.lake.rows import write, write_messages
+from bike_assets_tests.model.builders import poll
 
 NOW = datetime(2024, 3, 31, 6, tzinfo=UTC)
 BUILT = ("2024-03-28", "2024-03-29", "2024-03-30")
@@ -165,3 +166,13 @@ def test_a_check_over_a_broken_file_names_it(home: Home) -> None:
     write(home.lake, FACT_STATION_HOUR, [{"utc_date": date(2024, 3, 30)}])
     next(home.lake.rglob("*.parquet")).write_bytes(b"no parquet")
     assert "warehouse.fact_station_hour cannot be read: " in failure(checked(home, CHECKS_OF_HOURS))
+
+
+def test_what_looks_at_live_minutes_is_not_yet_told_while_these_are_behind(home: Home) -> None:
+    polled_at = datetime(2024, 3, 30, 12, tzinfo=UTC)
+    write_messages(home.lake, EVENTS_POLLS, poll(fetched_at=polled_at))
+    told = {each.check_name: each for each in checked(home, CHECKS_OF_HOURS).get_asset_check_evaluations()}
+    late = [told["stream_equals_batch"], told["minutes_equal_events"]]
+    assert {(each.passed, each.severity) for each in late} == {(False, dg.AssetCheckSeverity.WARN)}
+    assert late[0].metadata["not_yet"].value == "2024-03-30"
+    assert told["polls_match_station_hours"].severity is dg.AssetCheckSeverity.ERROR

@@ -14,10 +14,13 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from bike_assets.exports.databases import database
 from bike_assets.exports.serve import Lag, behind, lag, serve
 from bike_assets.exports.star import BOOK
+from bike_assets.lake.maintenance import compact
+from bike_assets.lake.tables import open_table, table_path
 from bike_assets.local.ports import free_ports
 from bike_assets.model.errors import (
     DatabaseDown,
@@ -318,3 +321,14 @@ def test_an_address_that_is_none_is_told_without_repeating_it(address: str) -> N
 def test_the_newest_day_comes_first(lake: Path) -> None:
     days = [str(part.day) for part in behind(lake, {})]
     assert days == sorted(days, reverse=True)
+
+
+def test_a_compaction_leaves_no_day_behind(lake: Path) -> None:
+    both = in_lake(lake, FACT_STATION_HOUR)
+    path = str(table_path(lake, FACT_STATION_HOUR))
+    write_deltalake(path, open_table(lake, FACT_STATION_HOUR).to_pyarrow_table(), mode="append")
+    book = {(part.table.path[1], part.name): part.version for part in behind(lake, {})}
+    assert len(compact(lake, FACT_STATION_HOUR, DAYS).done) == len(DAYS)
+    assert (lag(lake, book), len(in_lake(lake, FACT_STATION_HOUR))) == (Lag(0, None), 2 * len(both))
+    write_day(lake, FACT_STATION_HOUR, NEW)
+    assert lag(lake, book) == Lag(1, NEW)

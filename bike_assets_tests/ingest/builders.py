@@ -26,6 +26,10 @@ TOO_MUCH = {
     "a row": ("jcdecaux.v1.stations", body_of([{"\x00": "\x01" * 2_000_000}] * 2)),
 }  # fmt: skip
 """Feeds and bodies of which a careless reader would make a message too large, or a million."""
+RANGES = gbfs({"vehicle_types": [
+    {"vehicle_type_id": "".join(map(chr, range(first, first + 3))), "form_factor": "bicycle",
+     "propulsion_type": "human", "max_range_meters": 12345.678901234567} for first in range(0x20000, 0x28000)]})
+"""Types of which no id is too long, and the state is larger than a message of Kafka may be all the same."""
 TOWN = {"1": Station(3, 7), "2": Station(0, 10)}
 
 

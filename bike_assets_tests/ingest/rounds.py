@@ -29,7 +29,7 @@ from bike_assets.sources.deadlines import DeadlineAdapter
 from bike_assets.sources.http import Fetcher
 from bike_assets.sources.plan import Defaults
 from bike_assets_tests.ingest.stand_in import StandInKafka
-from bike_assets_tests.simulator.builders import MORNING, QUIET, station
+from bike_assets_tests.simulator.builders import MORNING, QUIET, fleet, station
 
 TOWN, VILLAGE = "jcdecaux:town", "jcdecaux:village"
 JCDECAUX, JCDECAUX_3, GBFS, GBFS_3 = "jcdecaux v1", "jcdecaux v3", "gbfs 2.3", "gbfs 3.0"
@@ -96,9 +96,9 @@ class Rounds:
         """The instant of the last round."""
         return self._clock.at
 
-    def fault(self, name: str | None) -> None:
-        """Make the town misbehave; None: behave."""
-        self._post("fault", TOWN, **({} if name is None else {"fault": name}))
+    def fault(self, name: str | None, file: str | None = None) -> None:
+        """Make the town misbehave, in its files with stations or in one file; None: behave."""
+        self._post("fault", TOWN, **{key: value for key, value in (("fault", name), ("file", file)) if value})
 
     def ride(self) -> None:
         """A bike goes from one station to another, in both cities."""
@@ -177,12 +177,13 @@ class Rounds:
 
 @contextmanager
 def rounds(
-    kind: str, patch: pytest.MonkeyPatch, deadline_s: float = 10, tls: ssl.SSLContext | None = None
+    kind: str, patch: pytest.MonkeyPatch, deadline_s: float = 10, tls: ssl.SSLContext | None = None, vehicles: int = 0
 ) -> Iterator[Rounds]:
     """Rounds of polls; every feed is due in each, and retries do not wait."""
     ids = [TOWN, VILLAGE]
     names = {each: each.partition(":")[2].title() for each in ids}
-    cities = {each: City(each, names[each], stations(), 1, MORNING, "Etc/UTC", QUIET) for each in ids}
+    cities = {each: City(each, names[each], stations(), 1, MORNING, "Etc/UTC", QUIET,
+                         fleet=fleet(vehicles) if vehicles else None) for each in ids}
     fetcher = Fetcher(deadline_s, MAX_BYTES)
     clock, asked = Clock(), list[str]()
     send = DeadlineAdapter.send

@@ -12,15 +12,15 @@ from typing import Any
 
 import msgspec
 
-from bike_assets.ingest.memory import Memories, recall
+from bike_assets.ingest.memory import Memories
 from bike_assets.ingest.profiles import Profile
-from bike_assets.ingest.records import Record, take
+from bike_assets.ingest.recalling import REMEMBERED, remembered
+from bike_assets.ingest.records import Record
 from bike_assets.ingest.replay import Replay, Replayed
-from bike_assets.ingest.writer import decode_vehicle_state
-from bike_assets.model import topics
+from bike_assets.ingest.taking import take_alone
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import BrokerUnavailable, Fenced
-from bike_assets.model.messages import Poll, StationInformation, StationState, SystemInformation, SystemState
+from bike_assets.model.messages import Poll
 from bike_assets.model.topics import Topic
 
 PARTITIONS = 3
@@ -59,28 +59,14 @@ class StandInKafka:
 
     def memories(self, partition: int) -> Memories:
         """What a restart finds: the memories of the newest record of each key."""
-        newest: dict[tuple[Topic, str], bytes] = {}
+        newest: dict[str, dict[str, bytes]] = {topic.name: {} for topic in REMEMBERED}
         for record in self.committed.get(partition, []):
+            values = newest.get(record.topic.name, {})
             if record.value is None:
-                newest.pop((record.topic, record.key), None)
+                values.pop(record.key, None)
             else:
-                newest[record.topic, record.key] = record.value
-
-        def of(topic: Topic) -> list[tuple[str, bytes]]:
-            return [(key, value) for (its, key), value in newest.items() if its is topic]
-
-        return recall(
-            (_state(key, value) for key, value in of(topics.STATION_STATE)),
-            (msgspec.json.decode(value, type=StationInformation) for _, value in of(topics.STATION_INFORMATION)),
-            (msgspec.json.decode(value, type=SystemInformation) for _, value in of(topics.SYSTEM_INFORMATION)),
-            (decode_vehicle_state(key, value) for key, value in of(topics.VEHICLE_STATE)),
-        )
-
-
-def _state(key: str, value: bytes) -> StationState | SystemState:
-    if "/" in key:
-        return msgspec.json.decode(value, type=StationState)
-    return msgspec.json.decode(value, type=SystemState)
+                values[record.key] = record.value
+        return remembered(newest)
 
 
 class StandInWriter:
@@ -101,7 +87,7 @@ class StandInWriter:
         self.memories = self._kafka.memories(self.partition)
 
     def write(self, answers: list[Answer]) -> list[Poll]:
-        atoms = [take(self.memories[answer.system_id], answer, Profile(timezone="Etc/UTC")) for answer in answers]
+        atoms = [take_alone(self.memories, answer, lambda _: Profile(timezone="Etc/UTC")) for answer in answers]
         self.commit([record for atom in atoms for record in atom.records])
         return [atom.poll for atom in atoms]
 

@@ -2,7 +2,10 @@
 
 from datetime import datetime
 
-from bike_assets.ingest.detect import Detected, describe, detect, detect_unmodified
+import pytest
+
+from bike_assets.ingest import detect as detecting
+from bike_assets.ingest.detect import Detected, describe, detect, detect_unmodified, forget_descriptions
 from bike_assets.ingest.memory import SystemMemory
 from bike_assets.model.answers import Description
 from bike_assets.model.readings import Reading
@@ -110,3 +113,62 @@ def test_a_description_is_told_when_it_is_new_or_differs() -> None:
 
 def square_renamed() -> Description:
     return Description("New Square", None, 59.9, 10.7, 10, None)
+
+
+def described(*station_ids: str) -> SystemMemory:
+    """A system with a list of its stations, which these were on."""
+    memory = SystemMemory("town", {"station_information": NOON})
+    describe(memory, [(each, square_renamed()) for each in station_ids], NOON)
+    return memory
+
+
+def test_a_description_is_forgotten_after_30_days_in_which_its_station_was_neither_listed_nor_seen() -> None:
+    memory = described("1", "2", "3")
+    detect(memory, poll_of({"3": reading()}), NOON)
+    assert forget_descriptions(memory, {"1"}, after(days=1)) == []
+    assert memory.unlisted_since == {"2": after(days=1)}, "the third is in the status"
+    assert forget_descriptions(memory, {"1"}, after(days=31)) == []
+    assert forget_descriptions(memory, {"1"}, after(days=31, seconds=1)) == ["2"]
+    assert (sorted(memory.descriptions), memory.unlisted_since) == (["1", "3"], {})
+
+
+def test_a_station_that_is_listed_again_is_remembered_for_another_30_days() -> None:
+    memory = described("1", "2")
+    for day, listed in enumerate(["1", "12", *["1"] * 31], start=1):
+        assert forget_descriptions(memory, set(listed), after(days=day)) == []
+    assert forget_descriptions(memory, {"1"}, after(days=34)) == ["2"]
+
+
+def test_of_more_unlisted_stations_than_are_remembered_the_oldest_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detecting, "UNLISTED_STATIONS", 3)
+    memory = described("5", "6")
+    forget_descriptions(memory, {"5"}, after(hours=1))
+    describe(memory, [(each, square_renamed()) for each in "1234"], after(hours=1))
+    assert forget_descriptions(memory, {"4"}, after(hours=2)) == ["1", "6"]
+    assert sorted(memory.descriptions) == ["2", "3", "4", "5"]
+
+
+def test_ids_that_change_at_each_poll_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those seen last are remembered as absent; how many were forgotten early is told with the next hour."""
+    monkeypatch.setattr(detecting, "ABSENT_STATIONS", 5)
+    memory, told = SystemMemory("town"), []
+    stored: set[str] = set()
+    for minute in range(61):
+        found = polled(memory, {f"{minute:02}-{n}": reading() for n in range(3)}, after(minutes=minute))
+        stored = (stored | set(found.touched)) - set(found.forgotten)
+        told.append(found.crowded_out)
+    assert sorted(memory.absent) == ["58-1", "58-2", "59-0", "59-1", "59-2"]
+    assert stored == set(memory.stations) == memory.absent | {"60-0", "60-1", "60-2"}
+    assert told == [*[0] * 60, 60 * 3 - 5], "each that was ever gone, but for those that are remembered"
+
+
+def test_more_stations_that_are_gone_at_once_than_are_remembered_are_all_told_once(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detecting, "ABSENT_STATIONS", 1)
+    memory = city_at_noon()
+    found = polled(memory, {"3": reading()}, after(minutes=1))
+    assert events(found) == [("1", "absent"), ("2", "absent"), ("3", "change")]
+    assert (found.touched, found.forgotten) == (["3", "2"], ["1"])

@@ -17,6 +17,7 @@ import pytest
 
 from bike_assets.model.messages import GOOD, Outcome, Poll
 from bike_assets.simulator.faults import FAULTS
+from bike_assets.sources.reading import VEHICLE_FEED
 from bike_assets_tests.ingest.rounds import (
     ALL_CONTRACTS,
     GBFS,
@@ -249,6 +250,39 @@ def see_stations(both: Rounds, means: Mapping[str, Means], readings: Any, descri
     described = {name: getattr(both.town().descriptions["1"], name) for name in whole.described}
     assert described == whole.described
     assert both.town().descriptions.items() - descriptions.items() <= {("1", both.town().descriptions["1"])}
+
+
+OTHER_FILES = {"gbfs": "gbfs", "system_information": "system_information", "vehicle_types": "vehicle_types",
+               INFORMATION: INFORMATION, "free_bike_status": VEHICLE_FEED, "vehicle_status": VEHICLE_FEED}
+"""All that is polled beside the status, by what poll records call it; a system lists one of the last two."""
+
+
+@pytest.mark.parametrize(("kind", "file"), [
+    *((GBFS, file) for file in OTHER_FILES if file != "vehicle_status"),
+    *((GBFS_3, file) for file in ("gbfs", "vehicle_types", "vehicle_status")),
+])  # fmt: skip
+def test_no_fault_of_another_file_costs_a_row_of_the_status(
+    kind: str, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once all is known, whatever is wrong with what else is asked: each fault in turn, and news of the status."""
+    felt = set()
+    with rounds(kind, monkeypatch, 0.3, vehicles=3) as both:
+        both.poll(minutes=1)
+        for fault in sorted(FAULTS):
+            both.ride()
+            both.fault(fault, file)
+            polls = both.poll(minutes=1)
+            told = polls[OTHER_FILES[file]]
+            felt |= {fault} if told.outcome not in GOOD or told.rows_rejected else set()
+            status = polls[STATUS]
+            assert (fault, status.outcome, status.rows_accepted) == (fault, Outcome.OK, STATIONS)
+            assert both.readings() == both.true_readings(), fault
+            assert told.rows_in == told.rows_accepted + told.rows_rejected
+            assert told.rows_rejected <= 1, "of this file too the others are kept"
+        both.fault(None)
+        assert {poll.outcome for poll in both.poll(minutes=1).values()} <= GOOD
+    assert {"html", "cut", "drip", "redirect_loop", "huge"} <= felt
+    assert file == "system_information" or "long_id" in felt or (file == "gbfs" and "long_name" in felt)
 
 
 @pytest.mark.parametrize("fault", ["huge", "bomb"])

@@ -54,6 +54,7 @@ def test_what_is_stored_is_what_is_recalled(steps: list[tuple[str, Known | None]
     memory.observed_at = {"station_status": NOON, "vehicle_types": after(seconds=1)}
     memory.last_good_poll_at, memory.feed_updated_at, memory.feed_has_advanced = NOON, after(minutes=-1), True
     memory.electric_types, memory.is_shared_feed = frozenset({"b", "a"}), True
+    memory.unlisted_since = {"9": NOON}
     stored = [station_state("town", station_id, each, NOON) for station_id, each in memory.stations.items()]
     bytes_of = [msgspec.json.encode(each) for each in [*stored, memory.as_state()]]
     read: list[StationState | SystemState] = [*(msgspec.json.decode(each, type=StationState) for each in bytes_of[:-1]),
@@ -61,7 +62,7 @@ def test_what_is_stored_is_what_is_recalled(steps: list[tuple[str, Known | None]
     again = recall(read, [], [])["town"]
     assert again.totals.as_columns() == memory.totals.as_columns()
     for name in ("stations", "absent", "observed_at", "last_good_poll_at", "feed_updated_at", "feed_has_advanced",
-                 "electric_types", "is_shared_feed"):
+                 "electric_types", "is_shared_feed", "unlisted_since"):
         assert getattr(again, name) == getattr(memory, name), name
 
 

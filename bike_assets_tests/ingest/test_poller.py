@@ -127,6 +127,18 @@ def test_a_system_is_polled_at_its_interval_and_its_answers_are_kept(kafka: Stan
     assert running.beats[-1]["rows"]["topics/polls"] >= 3
 
 
+def test_what_a_source_cannot_learn_of_a_poll_ends_no_lane(
+    kafka: StandInKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unforeseen(_: bytes) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("bike_assets.ingest.asking.ttl_of", unforeseen)
+    with polling(kafka, tmp_path, town_every(1)) as running:
+        running.wait_until(lambda: len(statuses(kafka)) >= 2)
+    assert {row["outcome"] for row in kafka.rows(topics.POLLS)} <= {"ok", "not_modified"}
+
+
 def test_a_system_is_polled_at_once_when_asked(kafka: StandInKafka, tmp_path: Path) -> None:
     with polling(kafka, tmp_path, town_every(3600)) as running:
         running.wait_until(lambda: len(statuses(kafka)) == 1)

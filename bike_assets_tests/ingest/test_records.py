@@ -1,21 +1,26 @@
 """Which answers are good, and what an answer writes."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
+from bike_assets.ingest import detect as detecting
+from bike_assets.ingest import records as recording
 from bike_assets.ingest.memory import SystemMemory
 from bike_assets.ingest.records import _judge_parsed
 from bike_assets.model import topics
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
+from bike_assets.model.messages import Rejection
 from bike_assets_tests.ingest.builders import GBFS, JCDECAUX, TOO_MUCH, TOWN, after, decoded, poll_of, status, taken
 from bike_assets_tests.ingest.stand_in import StandInKafka, replay
 from bike_assets_tests.model.builders import NOON, reading
 from bike_assets_tests.oracle.made import NO_JSON, Station
-from bike_assets_tests.sources.builders import answer
+from bike_assets_tests.sources.builders import answer, stations, status_row
 
 
 def outcomes(*answers: Answer) -> list[str]:
@@ -106,6 +111,31 @@ def test_no_answer_makes_a_record_that_kafka_refuses_nor_more_records_than_memor
     assert (atom.poll.outcome, len(atom.poll.error or "x") <= 1_000) == ("ok" if what == "a row" else "invalid", True)
 
 
+def test_rejected_rows_are_all_told_and_the_bytes_of_as_many_as_there_is_room_for() -> None:
+    """Else one feed that is wrong in each row would fill Kafka with copies of its bodies."""
+    rows = [{"number": number, "why": "é" * 3_000} for number in range(1, 500)]
+    body = json.dumps([{"number": 0, "why": "é" * 20_000}, *rows], ensure_ascii=False).encode()
+    atom = taken(SystemMemory("city"), answer("jcdecaux.v1.stations", body))
+    told = [msgspec.json.decode(each.value or b"", type=Rejection) for each in atom.records
+            if each.topic is topics.REJECTIONS]  # fmt: skip
+    assert [each.row_index for each in told] == list(range(500))
+    assert atom.poll.rows_rejected == 500
+    assert {each.reason for each in told} == {"bad_field: Object missing required field name"}
+    payloads = [each.payload for each in told if each.payload is not None]
+    assert [len(each) for each in payloads[:2]] == [10_000, len(payloads[1])]
+    assert 990_000 < sum(map(len, payloads)) <= 1_000_000
+    assert [each.payload for each in told[len(payloads) :]] == [None] * (500 - len(payloads))
+
+
+def test_the_reason_of_a_row_without_its_bytes_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "PAYLOADS_CHARACTERS", 0)
+    row = status_row(station_id="a" * 1_500)
+    atom = taken(SystemMemory("city"), answer("gbfs.station_status", stations(row, row)))
+    [told] = [msgspec.json.decode(each.value or b"", type=Rejection) for each in atom.records
+              if each.topic is topics.REJECTIONS]  # fmt: skip
+    assert (len(told.reason), told.payload, told.row_index) == (200, None, 1)
+
+
 def test_types_that_become_known_make_the_same_body_another_reading() -> None:
     lines = [GBFS.poll(after(minutes=n), TOWN) for n in (0, 2)]
     for line in lines:
@@ -119,7 +149,49 @@ def test_types_that_become_known_make_the_same_body_another_reading() -> None:
     assert [(poll.events, poll.ebikes_available) for poll in polls] == [(2, None), (0, None), (2, 3)]
 
 
+def test_types_that_are_broken_or_gone_stay_what_they_were() -> None:
+    """Else all e-bikes of a city would be none, by one bad row of a file that is asked once a day."""
+    def told(minute: int, *types: dict[str, Any]) -> Answer:
+        body = {"last_updated": 1, "ttl": 0, "version": "2.3", "data": {"vehicle_types": types}}
+        return decoded(GBFS.line(after(minutes=minute), "vehicle_types", body=body))
+
+    electric = {"vehicle_type_id": "e", "propulsion_type": "electric", "max_range_meters": 1000}
+    human = {"vehicle_type_id": "h", "propulsion_type": "human"}
+    memory = SystemMemory("made_gbfs")
+    answers = [told(1, electric, human), told(2, {"vehicle_type_id": "e"}, human), told(3), told(4, human)]
+    found = []
+    for each in answers:
+        poll = taken(memory, each).poll
+        found.append((str(poll.outcome), memory.electric_types, memory.vehicles.ranges_m))
+    known = frozenset("e"), {"e": 1000.0}
+    assert found == [("ok", *known), ("ok", *known), ("invalid", *known), ("ok", frozenset(), {})]
+
+
 def test_rows_in_are_counted_apart_from_what_became_of_them() -> None:
     """A parser that loses a row is seen: the check of rows in = accepted + rejected can fail."""
     verdict = _judge_parsed(SystemMemory("made_gbfs"), NOON, replace(poll_of({"1": reading()}), rows_in=2))
     assert (verdict.rows_in, verdict.rows_accepted, len(verdict.rejected)) == (2, 1, 0)
+
+
+def test_what_a_station_was_is_taken_out_of_kafka_when_it_is_forgotten() -> None:
+    """Of a feed with a list of its stations, and of one whose status describes them; a restart changes nothing."""
+    for city in (GBFS, JCDECAUX):
+        kafka = StandInKafka()
+        for day in (0, *range(2, 36)):
+            here = TOWN if day == 0 else {"1": TOWN["1"]}
+            lines = [city.poll(after(days=day), here)]
+            if city is GBFS:
+                lines.append(city.information(after(days=day, seconds=1), dict.fromkeys(here, "Square")))
+            replay(kafka, map(decoded, lines))
+        memory = next(each[city.system_id] for each in map(kafka.memories, range(3)) if city.system_id in each)
+        assert (list(memory.descriptions), memory.unlisted_since) == (["1"], {}), city
+        assert [each["station_id"] for each in kafka.rows(topics.STATION_INFORMATION)] == ["1", "2"]
+
+
+def test_a_feed_whose_ids_change_at_each_poll_is_named_in_the_log_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detecting, "ABSENT_STATIONS", 2)
+    memory = SystemMemory(status().system_id)
+    with capture_logs() as logged:
+        for minute in range(120):
+            taken(memory, status(after(minutes=minute), {str(minute): TOWN["1"]}))
+    assert [(each["system_id"], each["forgotten_early"]) for each in logged] == [(memory.system_id, 58)]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bike_assets.ingest import routing
 from bike_assets.ingest.routing import expected_parts, parts
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
 from bike_assets.model.messages import Outcome
@@ -30,6 +31,17 @@ def test_each_contract_gets_its_rows_and_all_share_the_request() -> None:
 def test_an_expected_contract_that_is_missing_is_invalid_for_it_alone() -> None:
     lyon, nantes = parts(of_all("Lyon"), lambda: [LYON, NANTES])
     assert (lyon.failure, nantes.system_id, nantes.failure, nantes.body) == (None, NANTES, Outcome.INVALID, None)
+
+
+def test_a_body_that_fails_as_nobody_thought_is_that_of_each_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unforeseen(_: Answer) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(routing, "split_by_contract", unforeseen)
+    whole = of_all("Lyon")
+    found = parts(whole, lambda: [NANTES, LYON])
+    assert [(part.system_id, part.body, part.failure) for part in found] == [
+        (LYON, whole.body, None), (NANTES, whole.body, None)]
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"error": "Unauthorized"}', b"[]"])

@@ -11,7 +11,7 @@ from bike_assets.ingest.writer import PartitionWriter
 from bike_assets.local.broker import ensure_topics
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import BrokerUnavailable, Fenced, KafkaRefuses
-from bike_assets_tests.ingest.builders import TOO_MUCH
+from bike_assets_tests.ingest.builders import RANGES, TOO_MUCH
 from bike_assets_tests.ingest.test_vehicles import polled
 from bike_assets_tests.model.builders import vehicle_reading
 
@@ -91,7 +91,7 @@ def test_a_transaction_that_outlived_its_time_is_taken_again(
 
 def test_whatever_a_feed_says_kafka_takes_it(writer: PartitionWriter) -> None:
     answers = [Answer(f"city_{number}", feed, NOON, body=body, http_status=200, request_id="r")
-               for number, (feed, body) in enumerate(TOO_MUCH.values())]  # fmt: skip
+               for number, (feed, body) in enumerate([*TOO_MUCH.values(), ("gbfs.vehicle_types", RANGES)])]  # fmt: skip
     assert [poll.rows_in - poll.rows_rejected for poll in writer.write(answers)] == [0] * len(answers)
 
 

@@ -126,6 +126,7 @@ def test_the_page_shows_stations_and_dagster_shows_materialised_assets(up: Demo,
     wait_until(lambda: wanted <= up.materialised(), SHOWN_S, f"Dagster shows {wanted}", every_s=0.3)
     stations = tab.evaluate("window.bikeLive.stations.entries().map(([key, station]) => station.system_id)")
     assert {system: stations.count(system) for system in CITIES} == CITIES
+    tab.wait_for_function("window.bikeLive.fleets.get('oslobysykkel')?.vehicles > 0")
 
 
 def test_status_says_that_all_services_run(up: Demo) -> None:

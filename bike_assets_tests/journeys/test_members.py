@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 import requests
 
-from bike_assets.defs.ingestion.members import users_created
+from bike_assets.defs.ingestion.members import members
 from bike_assets.defs.resources import Bike, Lake
 from bike_assets.defs.streaming.assets import events_tables
 from bike_assets.defs.streaming.checks import keys_are_unique, only_what_the_policy_leaves
@@ -64,7 +64,7 @@ def test_a_member_comes_everywhere_and_a_forgotten_one_is_nowhere(
     lake = a_home.path / "lake"
     broker = a_home.running("run", "broker", until=lambda: a_home.bike("status").returncode == 0)
     with broker, a_home.running("run", "stream", until=lambda: is_up(a_home), within_s=120):
-        result = materialize(a_home, users_created)
+        result = materialize(a_home, members)
         (event,) = result.get_asset_materialization_events()
         created = event.materialization.metadata["created"].value
         assert isinstance(created, int)

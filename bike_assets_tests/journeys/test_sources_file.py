@@ -8,7 +8,7 @@ import pytest
 
 from bike_assets.heartbeats import read_heartbeat
 from bike_assets.ingest.memory import SystemMemory
-from bike_assets.ingest.writer import read_memories
+from bike_assets.ingest.recalling import read_memories
 from bike_assets.model.topics import partition_of
 from bike_assets.simulator.server import serve
 from bike_assets_tests.ingest.test_poller import entry

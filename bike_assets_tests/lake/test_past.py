@@ -22,7 +22,7 @@ from bike_assets_tests.ingest.test_vehicles import Polled, histories, polled
 from bike_assets_tests.oracle.events import Line
 from bike_assets_tests.oracle.made import MADE, recordings
 
-NOT_TOLD = {"electric_types", "is_shared_feed", "last_poll", "totals"}
+NOT_TOLD = {"electric_types", "is_shared_feed", "last_poll", "totals", "unlisted_since"}
 
 
 def remembered(memories: Memories) -> dict[str, dict[str, Any]]:

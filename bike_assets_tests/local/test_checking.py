@@ -1,7 +1,9 @@
 """`bike sources check`, against real servers that behave and misbehave, by the command line and from within."""
 
+import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,13 @@ import pytest
 
 from bike_assets.local.checking import check_sources, wanted
 from bike_assets.model.errors import WrongSettings
+from bike_assets.model.tables import EVENTS_FEED_FIELDS
 from bike_assets.settings import load_settings
+from bike_assets.simulator import gbfs
 from bike_assets.simulator.server import serve
 from bike_assets.sources.config import GbfsSource, JcdecauxSource
 from bike_assets.sources.findings import Checked
+from bike_assets.sources.shapes import shape_of
 from bike_assets_tests.journeys.apis import (
     BAD_ROWS,
     ELSEWHERE,
@@ -24,6 +29,7 @@ from bike_assets_tests.journeys.apis import (
     WRONG_SHAPE,
     apis,
 )
+from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.simulator.builders import city, station
 from bike_assets_tests.test_cli import Bike
 
@@ -54,7 +60,43 @@ def test_what_a_city_is_is_told_by_its_feeds(simulator: str) -> None:
     assert town.feeds == [
         "gbfs_versions", "station_information", "station_status", "system_information", "vehicle_types"
     ]  # fmt: skip
-    assert (town.faults, town.remarks) == ([], [])
+    assert town.versions == ["1.0", "1.1", "2.0", "2.1", "2.2", "2.3", "3.0"]
+    newest = f"it can be had in GBFS 3.0 too: {simulator}/gbfs/town/3.0/gbfs.json"
+    assert (town.faults, town.remarks) == ([], [newest])
+
+
+def test_what_a_city_answers_otherwise_than_in_the_lakes_last_week_is_told(
+    simulator: str, tmp_path: Path
+) -> None:
+    """By the same rules as the daily check, of the systems that are asked alone; the lake is as it was."""
+    source, home = GbfsSource(system_id="town", url=f"{simulator}/gbfs/town/gbfs.json"), tmp_path / "home"
+    lake = load_settings(home=home).lake
+    good = gbfs.feed(city(PAIR), "station_status", simulator, 5) or b""
+    was = good.replace(b'"is_renting"', b'"renting":"yes","is_renting"')
+    hours = [datetime.now(UTC) - timedelta(hours=hour) for hour in (3, 2, 1)]
+    fields = [each for at in hours for name in ("town", "other") for each in shape_of(was, name, "station_status", at)]
+    write_messages(lake, EVENTS_FEED_FIELDS, *fields)
+    files = sorted(lake.rglob("*"))
+    [town] = check(source, home=home)
+    said = [each for each in town.remarks if "drifts" in each]
+    path = re.escape("data.stations[].renting")
+    at = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
+    assert len(said) == 1
+    assert re.fullmatch(rf"station_status drifts: {path} was given by 100 % until {at}, and is given by 0 % since {at}",
+                        said[0])  # fmt: skip
+    assert sorted(lake.rglob("*")) == files
+    [page] = check(GbfsSource(system_id="elsewhere", url=source.url), home=home)
+    assert page.remarks == [each for each in town.remarks if "drifts" not in each]
+
+
+def test_a_lake_that_cannot_be_read_keeps_no_city_from_being_checked(simulator: str, tmp_path: Path) -> None:
+    lake = load_settings(home=tmp_path).lake
+    write_messages(lake, EVENTS_FEED_FIELDS, *shape_of(b'[{"a":1}]', "town", "station_status", datetime.now(UTC)))
+    [file] = lake.rglob("*.parquet")
+    file.write_bytes(b"no parquet")
+    [town] = check(GbfsSource(system_id="town", url=f"{simulator}/gbfs/town/gbfs.json"), home=tmp_path)
+    assert town.is_usable
+    assert town.remarks[-1].startswith("whether it drifts cannot be told: events.feed_fields cannot be read: ")
 
 
 @pytest.mark.parametrize(("case", "fault"), [

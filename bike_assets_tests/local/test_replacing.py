@@ -1,11 +1,13 @@
 """What is replaced is as if it had been so from the first: held against a replay of the mended answers alone."""
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ from rich.console import Console
 
 from bike_assets.ingest.memory import Memories
 from bike_assets.ingest.profiles import Profile
-from bike_assets.ingest.replay import newer
+from bike_assets.ingest.replay import Replayed, newer
 from bike_assets.ingest.rewind import covered
 from bike_assets.lake.duck import connect
 from bike_assets.local import replacing
+from bike_assets.local.rejections import chooser
+from bike_assets.local.status import status
 from bike_assets.model import topics
 from bike_assets.model.answers import ALL_CONTRACTS, Answer
 from bike_assets.model.errors import AlreadyRunning, HalfReplaced, NotARecording, NotReplaced
@@ -34,6 +38,7 @@ from bike_assets_tests.ingest.stand_in import PARTITIONS, StandInKafka, StandInW
 from bike_assets_tests.ingest.test_against_oracle import RECORDINGS, answers
 from bike_assets_tests.lake.rows import write
 from bike_assets_tests.local.test_rebuild import held_by_another
+from bike_assets_tests.local.test_rejections import keep
 from bike_assets_tests.model.builders import NOON
 from bike_assets_tests.oracle.events import Line, read_lines
 from bike_assets_tests.oracle.made import MADE, NO_JSON, Station, recordings
@@ -47,10 +52,11 @@ class World:
     def __init__(self, home: Path) -> None:
         self.settings: Settings = load_settings(home=home)
         self.kafka = StandInKafka()
+        self.computed: dict[str, datetime] = {}
         self._drained: dict[int, int] = {}
 
-    def replay(self, given: list[Answer]) -> None:
-        replay(self.kafka, given)
+    def replay(self, given: list[Answer]) -> Replayed:
+        return replay(self.kafka, given)
 
     def drain(self) -> None:
         """What the stream does with all that came since; a message that forgets its key is no row."""
@@ -67,22 +73,25 @@ class World:
                     if rows or not (self.settings.lake / Path(*topic.table.path)).exists():
                         write(self.settings.lake, topic.table, rows)
 
-    def take_back(self, given: list[Answer]) -> None:
-        """All of a replacement up to where the answers are replayed."""
-        replacing.finish(self.settings, self.kafka.writer, PARTITIONS)
-        self.drain()
-        with connect(self.settings.lake) as con:
-            found = covered(given)
-            replacing.refuse_less(con, found)
-            cuts = {system_id: each.first for system_id, each in found.items()}
-            planned = replacing.plan(con, cuts, self.kafka.writer, PARTITIONS)
-        replacing.note(self.settings, planned, {})
-        replacing.finish(self.settings, self.kafka.writer, PARTITIONS)
+    def replace(self, given: list[Answer], choose: replacing.Choose | None = None) -> dict[str, Any]:
+        """A replacement by these answers, or by those that are chosen."""
+        means = replacing.Means(
+            self.kafka.writer, PARTITIONS, self.drain, self.compute_minutes, self.replay_each, dict, self.refuse_others)
+        return replacing.replaced(self.settings, choose or chosen(given), "bike replay --replace again.jsonl", means)
 
-    def replace(self, given: list[Answer]) -> None:
-        self.take_back(given)
-        self.replay(given)
-        self.drain()
+    def compute_minutes(self, of: Mapping[str, datetime]) -> None:
+        """There is no Spark here: `stream/test_live.py` has it do so."""
+        self.computed = dict(of)
+
+    def refuse_others(self) -> None:
+        """Nobody else is here."""
+
+    def replay_each(self, given: Iterable[Answer]) -> Replayed:
+        """A replay that can be killed between any two answers."""
+        total = Replayed()
+        for answer in given:
+            total.add(self.replay([answer]))
+        return total
 
     def rows(self) -> dict[str, Rows]:
         """Every table of events, in the order of its key, without what differs between two replays."""
@@ -103,6 +112,10 @@ class World:
                  "is_shared_feed", "stations", "absent", "descriptions", "information")
         memories = {id_: each for number in range(PARTITIONS) for id_, each in self.kafka.memories(number).items()}
         return {id_: {name: getattr(each, name) for name in names} for id_, each in memories.items()}
+
+
+def chosen(given: list[Answer]) -> replacing.Choose:
+    return lambda *_: replacing.Chosen(lambda: given)
 
 
 @pytest.fixture
@@ -241,22 +254,31 @@ class Killed(BaseException):
 
 @contextmanager
 def killed_at(monkeypatch: pytest.MonkeyPatch, where: str) -> Iterator[None]:
-    """A kill at this step, or just after it where it ends in `!`."""
-    name = where.removesuffix("!")
-    target: Any = StandInWriter if name == "commit" else replacing
+    """A kill at this step, or just after it where it ends in `!`; a number before that says at which of its calls."""
+    name, number = re.fullmatch(r"(\w+?)(\d*)!?", where).groups()  # type: ignore[union-attr]
+    target: Any = next(each for each in (StandInWriter, World, replacing) if hasattr(each, name))
     step: Callable[..., Any] = getattr(target, name)
+    calls = count(1)
 
-    def until_there(*given: Any) -> None:
-        if where.endswith("!"):
-            step(*given)
-        raise Killed
+    def until_there(*given: Any) -> Any:
+        is_there = next(calls) == int(number or 1)
+        if is_there and not where.endswith("!"):
+            raise Killed
+        found = step(*given)
+        if is_there:
+            raise Killed
+        return found
 
     with monkeypatch.context() as patched:
         patched.setattr(target, name, until_there)
         yield
 
 
-KILLS = ("forget_days", "take_out", "take_out!", "take_out_descriptions", "take_out_descriptions!", "commit", "commit!")
+TAKEN_OUT = ("write_whole!", "forget_days", "take_out", "take_out!", "take_out_descriptions", "take_out_descriptions!",
+             "commit", "commit!", "write_whole2")  # fmt: skip
+REPLAYED = ("write_whole2!", "replay_each", "replay1!", "replay4!", "replay_each!", "drain2", "drain2!",
+            "compute_minutes!")  # fmt: skip
+KILLS = (*TAKEN_OUT, *REPLAYED)
 
 
 @pytest.mark.parametrize("kills", [*([each] for each in KILLS), list(KILLS)], ids=" then ".join)
@@ -266,28 +288,107 @@ def test_killed_anywhere_and_done_again_it_ends_in_the_same(
     world.replay(BROKEN)
     for each in kills:
         with killed_at(monkeypatch, each), pytest.raises(Killed):
-            world.take_back(since(MENDED, AT))
-        with pytest.raises(HalfReplaced), poller_lock(world.settings):
-            pass
-        with pytest.raises(HalfReplaced), stream_lock(world.settings):
-            pass
-    world.replace(since(MENDED, AT))
+            world.replace(since(MENDED, AT))
+        assert_refused(world.settings)
+    world.computed.clear()
+    done = world.replace(since(MENDED, AT))
+    assert world.computed == {"made_gbfs": AT}
+    assert done["before"]["polls"] == len(since(BROKEN, AT)), "what was there before it was begun, also at the last try"
+    assert_allowed(world.settings)
     wanted = mended_world(tmp_path / "other")
     assert world.rows() == wanted.rows()
     assert world.state() == wanted.state()
 
 
-@pytest.mark.parametrize("taken", [0, 1, 4])
-def test_killed_in_the_replay_the_rest_is_replayed_as_any_recording(
-    world: World, tmp_path: Path, taken: int
+def assert_refused(settings: Settings) -> None:
+    for lock in (poller_lock, stream_lock):
+        with pytest.raises(HalfReplaced), lock(settings):
+            pass
+    assert "was broken off" in status(settings)["half_replaced"]
+
+
+def assert_allowed(settings: Settings) -> None:
+    for lock in (poller_lock, stream_lock):
+        with lock(settings):
+            pass
+    assert status(settings)["half_replaced"] is None
+
+
+@pytest.mark.parametrize("kills", [["write_whole2!"], ["replay1!"], ["drain2!"], list(KILLS)], ids=" then ".join)
+def test_a_restore_that_was_killed_is_done_again_though_no_table_tells_what_was_refused(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: list[str]
 ) -> None:
     world.replay(BROKEN)
-    world.take_back(since(MENDED, AT))
-    world.replay(since(MENDED, AT)[:taken])
-    with poller_lock(world.settings):  # a poller may go on
-        world.replay(since(MENDED, AT))
-    world.drain()
-    assert world.rows() == mended_world(tmp_path / "other").rows()
+    keep(world.settings, *MENDED)
+    choose = chooser(world.settings, [world.settings.raw], "made_gbfs", None, AT)
+    for each in kills:
+        with killed_at(monkeypatch, each), pytest.raises(Killed):
+            world.replace([], choose)
+        assert_refused(world.settings)
+    world.replace([], choose)
+    assert_allowed(world.settings)
+    first = after(minutes=4)
+    wanted = untouched(tmp_path / "other", [*before(BROKEN, first), *since(MENDED, first)])
+    assert world.rows() == wanted.rows()
+    assert world.state() == wanted.state()
+
+
+def half_done(world: World, monkeypatch: pytest.MonkeyPatch, choose: replacing.Choose | None = None) -> None:
+    """A replacement of which two answers were replayed."""
+    world.replay(BROKEN)
+    with killed_at(monkeypatch, "replay2!"), pytest.raises(Killed):
+        world.replace(since(MENDED, AT), choose)
+
+
+def test_what_is_left_is_told_with_the_command_that_brings_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    half_done(world, monkeypatch)
+    said = r"before its answers were all replayed, .*: do `bike replay --replace again\.jsonl` again .* delete /.*\.$"
+    with pytest.raises(HalfReplaced, match=said), poller_lock(world.settings):
+        pass
+
+
+@pytest.mark.parametrize("less", [
+    [answer for answer in MENDED if answer.fetched_at > AT],
+    [replace(answer, system_id="another") for answer in MENDED],
+    [],
+], ids=["begins later", "another system", "nothing"])  # fmt: skip
+def test_no_other_replacement_comes_between(world: World, monkeypatch: pytest.MonkeyPatch, less: list[Answer]) -> None:
+    half_done(world, monkeypatch)
+    with pytest.raises(HalfReplaced, match=r"again\.jsonl"):
+        world.replace(less)
+    assert_refused(world.settings)
+
+
+def test_what_was_taken_out_must_be_told_to_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    half_done(world, monkeypatch)
+    with pytest.raises(NotReplaced, match="up to 2026-06-01 12:08:00 UTC, these answers end at 2026-06-01 12:05:00"):
+        world.replace([answer for answer in MENDED if answer.fetched_at <= after(minutes=5)])
+    assert_refused(world.settings)
+
+
+def test_more_may_be_replaced_than_was_broken_off(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half_done(world, monkeypatch)
+    world.replace(MENDED)
+    assert world.rows() == untouched(tmp_path / "other", MENDED).rows()
+    assert_allowed(world.settings)
+
+
+def test_a_restore_and_a_recording_do_not_finish_each_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the one was to bring, the other may lack, and no table would tell."""
+    keep(world.settings, *MENDED)
+    choose = chooser(world.settings, [world.settings.raw], "made_gbfs", None, AT)
+    half_done(world, monkeypatch)
+    with pytest.raises(HalfReplaced):
+        world.replace([], choose)
+    world.replace(since(MENDED, AT))
+    world.replay(later := answers([*spoiled([GBFS.poll(after(minutes=9), TOWN)])]))
+    keep(world.settings, *later)
+    with killed_at(monkeypatch, "replay_each"), pytest.raises(Killed):
+        world.replace([], choose)
+    with pytest.raises(HalfReplaced):
+        world.replace([*since(MENDED, AT), *later])
 
 
 def test_twice_is_once(world: World, tmp_path: Path) -> None:
@@ -313,7 +414,9 @@ def test_the_days_of_it_are_told_anew(world: World) -> None:
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps({"events.polls": {"2026-05-31": 3, "2026-06-01": 9, "2026-06-02": 1}}))
     world.replace(since(MENDED, AT))
-    assert json.loads(note.read_text()) == {"events.polls": {"2026-05-31": 3}}
+    told = json.loads(note.read_text())
+    assert told["events.polls"] == {"2026-05-31": 3, "2026-06-01": None, "2026-06-02": 1}, "retention emptied the last"
+    assert {tuple(days) for days in told.values()} == {("2026-06-01",), ("2026-05-31", "2026-06-01", "2026-06-02")}
 
 
 def test_it_is_refused_where_what_follows_is_not_given(world: World) -> None:
@@ -322,7 +425,7 @@ def test_it_is_refused_where_what_follows_is_not_given(world: World) -> None:
     was = world.rows()
     with pytest.raises(NotReplaced, match=r"polls of made_gbfs up to 2026-06-01 12:08:00 UTC, these answers end at "
                                           r"2026-06-01 12:05:00 UTC: what follows"):
-        world.take_back([answer for answer in MENDED if answer.fetched_at <= after(minutes=5)])
+        world.replace([answer for answer in MENDED if answer.fetched_at <= after(minutes=5)])
     assert world.rows() == was
     assert not world.settings.replacement.exists()
 
@@ -331,12 +434,12 @@ def test_it_is_refused_where_a_feed_would_be_lost(world: World) -> None:
     world.replay(BROKEN)
     later = answers([GBFS.poll(after(minutes=9), TOWN)])
     with pytest.raises(NotReplaced, match=r"polls of made_gbfs's station_information since .*, of which these answers"):
-        world.take_back([*(each for each in since(MENDED, AT) if each.feed.endswith("status")), *later])
+        world.replace([*(each for each in since(MENDED, AT) if each.feed.endswith("status")), *later])
 
 
 def test_no_answer_replaces_nothing(world: World) -> None:
     with pytest.raises(NotARecording, match="no answer"):
-        world.take_back([])
+        world.replace([])
 
 
 def test_answers_with_all_contracts_tell_of_each_that_stands_in_one_of_them() -> None:
@@ -346,14 +449,31 @@ def test_answers_with_all_contracts_tell_of_each_that_stands_in_one_of_them() ->
     assert (found.first, found.last, found.feeds) == (NOON, after(minutes=2), {"station_status"})
 
 
-def test_what_nobody_knew_then_is_forgotten(world: World) -> None:
+def test_what_nobody_knew_then_is_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new station of the broken answers leaves the topics with them."""
     world.replay(BROKEN)
-    world.take_back(MENDED)
+    with killed_at(monkeypatch, "replay_each"), pytest.raises(Killed):
+        world.replace(MENDED)
     assert world.state() == {}
     newest = {(each.topic, each.key): each.value for own in world.kafka.committed.values() for each in own
               if each.topic.is_compacted}
     assert {value for (topic, _), value in newest.items() if topic is topics.STATION_STATE} == {None}
+
+
+def test_whoever_came_between_is_found_before_anything_is_taken_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise AlreadyRunning("Others may have written.")
+
+    world.replay(BROKEN)
+    world.drain()
+    was, state = world.rows(), world.state()
+    monkeypatch.setattr(world, "refuse_others", refuse)
+    with pytest.raises(AlreadyRunning):
+        world.replace(since(MENDED, AT))
+    assert (world.rows(), world.state()) == (was, state)
+    assert_allowed(world.settings)
 
 
 @pytest.mark.parametrize(("lock", "who"), [("poller.lock", "A poller or a replay"),
@@ -363,4 +483,4 @@ def test_it_is_refused_beside_who_writes(world: World, lock: str, who: str) -> N
         held_by_another(world.settings.run / lock) as pid,
         pytest.raises(AlreadyRunning, match=rf"^{who} is at work in this home: .*\(pid {pid}\)"),
     ):
-        replacing.replace(world.settings, lambda _: lambda: MENDED, lambda _: Profile(), Console())
+        replacing.replace(world.settings, chosen(MENDED), "again", lambda _: Profile(), Console())

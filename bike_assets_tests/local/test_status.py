@@ -53,6 +53,11 @@ def says(settings: Settings, service: str) -> str:
     return next(str(each["says"]) for each in status(settings)["services"] if each["name"] == service)
 
 
+def test_a_poller_says_how_much_it_could_not_read_back(settings: Settings) -> None:
+    heartbeat(settings.run, "poller")({"lanes": [{"polls": {}, "unreadable": 2}, {"polls": {}, "unreadable": 1}]})
+    assert "3 messages of what is remembered could not be read, see its log" in says(settings, "poller")
+
+
 def test_orders_and_the_sink_say_what_waits_and_why(settings: Settings) -> None:
     orders = {"rows": {"topics/orders": 7}, "waiting": 3, "trouble": "Kafka did not confirm."}
     heartbeat(settings.run, "orders")(orders)

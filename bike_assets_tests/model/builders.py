@@ -89,6 +89,15 @@ def vehicle_totals(**given: Any) -> VehicleTotals:
     return VehicleTotals(**(good | given))
 
 
+def system_information(**given: Any) -> SystemInformation:
+    """What Oslo is."""
+    told: dict[str, Any] = {
+        "system_id": "oslo", "observed_at": NOON, "name": "Oslo", "operator": None, "city": None, "country": "NO",
+        "timezone": "Europe/Oslo", "kind": "gbfs",
+    }  # fmt: skip
+    return SystemInformation(**(told | given))
+
+
 def poll(**given: Any) -> Poll:
     """A good poll of three stations."""
     good: dict[str, Any] = {
@@ -125,9 +134,7 @@ def one_of_each() -> list[tuple[str, Struct]]:
         ("station_information", StationInformation(
             system_id="oslo", station_id="1", observed_at=NOON, name="Aker Brygge", address=None, lat=59.91, lon=10.73,
             capacity=15, has_payment_terminal=None)),
-        ("system_information", SystemInformation(
-            system_id="oslo", observed_at=NOON, name="Oslo", operator=None, city=None, country="NO",
-            timezone="Europe/Oslo", kind="gbfs")),
+        ("system_information", system_information()),
         ("vehicle_status", vehicle_status()),
         ("vehicle_totals", vehicle_totals()),
         ("polls", poll()),

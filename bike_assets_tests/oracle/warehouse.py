@@ -277,11 +277,22 @@ OUTCOMES = ("ok", "not_modified", "stale", "out_of_order", "http_error", "timeou
 
 
 def system_service_day(lines: list[Line], timezone_of: Mapping[str, str]) -> list[Row]:
-    """How well each system was seen in each local day in which its stations were asked for."""
+    """How well each system was seen in each local day in which its stations were asked for, or in the 168 hours before.
+
+    Of the dates from the day before the first fetch of all to the day after the last.
+    """
+    fetched = sorted(row["fetched_at"].date() for row in poll_rows(lines))
+    dates = [fetched[0] + timedelta(days=n) for n in range(-1, (fetched[-1] - fetched[0]).days + 2)]
     asked = [row for row in poll_rows(lines) if row["feed"] == "station_status"]
-    days = {(row["system_id"], row["fetched_at"].astimezone(ZoneInfo(timezone_of[row["system_id"]])).date())
-            for row in asked}
-    return [_service_day(system_id, day, timezone_of[system_id], asked) for system_id, day in sorted(days)]
+    found = []
+    for system_id in sorted({row["system_id"] for row in asked}):
+        zone = ZoneInfo(timezone_of[system_id])
+        for day in dates:
+            begins, ends = (datetime.combine(each, time(), zone).astimezone(UTC) for each in (day, _after(day)))
+            if any(row["system_id"] == system_id and begins - timedelta(hours=168) <= row["fetched_at"] < ends
+                   for row in asked):
+                found.append(_service_day(system_id, day, timezone_of[system_id], asked))
+    return found
 
 
 def _service_day(system_id: str, day: date, timezone: str, asked: list[Row]) -> Row:

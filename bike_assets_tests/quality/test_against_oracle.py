@@ -17,6 +17,7 @@ from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
+    SYSTEM_SERVICE_DAY,
 )
 from bike_assets.quality import warehouse
 from bike_assets.quality.columns import no_negative
@@ -57,13 +58,15 @@ def built(lake: Path, lines: list[Line], zones: Mapping[str, str]) -> tuple[duck
     write(lake, FACT_STATION_HOUR, keyed(hours))
     write(lake, FACT_STATION_DAY, keyed(oracle.fact_station_day(lines, zones)))
     write(lake, FACT_SYSTEM_DAY, oracle.fact_system_day(lines, zones))
+    write(lake, SYSTEM_SERVICE_DAY, oracle.system_service_day(lines, zones))
     return connect(lake), dates
 
 
 def promises(con: duckdb.DuckDBPyConnection, first: date, last: date) -> dict[str, Found]:
     """What every check that must hold found in these dates."""
-    rules = (warehouse.hours_add_up, warehouse.days_add_up, warehouse.system_days_add_up,
-             warehouse.polls_match_station_hours, warehouse.stream_equals_batch, chain_is_unbroken)  # fmt: skip
+    rules = (warehouse.hours_add_up, warehouse.local_dates_fit_zone, warehouse.days_add_up,
+             warehouse.system_days_add_up, warehouse.polls_match_station_hours, warehouse.stream_equals_batch,
+             warehouse.service_days_equal_polls, chain_is_unbroken)  # fmt: skip
     found = {rule.__name__: rule(con, first, last) for rule in rules}
     for table in FACTS:
         for each in (no_negative, keys_are_unique, warehouse.every_fact_has_its_dimension):

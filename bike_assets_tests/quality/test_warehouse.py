@@ -29,10 +29,12 @@ from bike_assets.quality.warehouse import (
     hole_in_the_day,
     hours_add_up,
     levels_fit_capacity,
+    local_dates_fit_zone,
     looks_like_last_weeks,
     meets_service_level,
     minutes_equal_events,
     polls_match_station_hours,
+    service_days_equal_polls,
     stream_equals_batch,
     system_days_add_up,
 )
@@ -125,6 +127,44 @@ def test_an_hour_that_does_not_add_up_is_found(tmp_path: Path, wrong: Row) -> No
     found = found_in(in_lake(tmp_path, hours=[hour(), hour(1, **wrong)]), hours_add_up)
     assert counts(found) == (2, 1)
     assert found.first_bad[0]["hour_start"] == str(MIDNIGHT + HOUR)
+
+
+# local_dates_fit_zone
+
+
+def zoned(lake: Path, zone: str, *hours: Row) -> Found:
+    """What is found of these hours where the system's zone is this by now."""
+    systems = [{"system_id": "oslo", "timezone": zone}]
+    return found_in(in_lake(lake, hours=list(hours), systems=systems), local_dates_fit_zone)
+
+
+def test_hours_on_the_clock_of_their_zone_fit_it(tmp_path: Path) -> None:
+    late = {"local_date": MONDAY + DAY, "local_hour": 1}
+    assert counts(zoned(tmp_path, "Europe/Oslo", hour(0, local_hour=2), hour(23, **late), hour(23, **late))) == (3, 0)
+
+
+def test_hours_that_were_built_before_their_zone_was_told_do_not_fit_it(tmp_path: Path) -> None:
+    found = zoned(tmp_path, "Asia/Tokyo", hour(3), hour(20, local_date=MONDAY + DAY, local_hour=5))
+    assert counts(found) == (2, 1)
+    [bad] = found.first_bad
+    assert (bad["hour_start"], bad["local_hour"], bad["local_start"]) == (
+        "2026-06-01 03:00:00+00:00", 3, "2026-06-01 12:00:00")  # fmt: skip
+
+
+@pytest.mark.parametrize(("polled_since", "bad"), [(-10, 1), (-2, 0)], ids=["kept", "going"])
+def test_hours_of_the_day_before_that_are_in_an_old_zone_are_seen_where_they_can_be_built_again(
+    tmp_path: Path, polled_since: int, bad: int
+) -> None:
+    write_messages(tmp_path, EVENTS_POLLS, poll(fetched_at=MIDNIGHT + polled_since * DAY))
+    assert counts(zoned(tmp_path, "Asia/Tokyo", hour(-2))) == (0, bad)
+
+
+def test_an_hour_with_another_date_fits_no_zone(tmp_path: Path) -> None:
+    assert counts(zoned(tmp_path, "UTC", hour(3), hour(3, local_date=MONDAY - DAY))) == (2, 1)
+
+
+def test_hours_of_a_system_without_a_zone_fit_none(tmp_path: Path) -> None:
+    assert counts(found_in(in_lake(tmp_path, hours=[hour()]), local_dates_fit_zone)) == (1, 1)
 
 
 # days_add_up, system_days_add_up
@@ -466,9 +506,56 @@ def test_a_day_that_is_not_over_is_not_judged(tmp_path: Path) -> None:
     assert seen_less(tmp_path, {}, service(MONDAY), service(MONDAY + DAY, good_share=0.1, is_complete=False)) == []
 
 
-def test_a_system_that_nobody_asked_all_day_was_not_seen(tmp_path: Path) -> None:
-    rows = service(MONDAY - DAY), service(MONDAY - DAY, "roma"), service(MONDAY)
-    assert seen_less(tmp_path, {}, *rows) == [("roma", str(MONDAY), 0, 0.95)]
+SILENT = service(MONDAY, "roma", good_share=0.0, polls=0, is_complete=False)
+
+
+@pytest.mark.parametrize("rows", [[], [SILENT, service(MONDAY + DAY)]], ids=["no row", "a silent one"])
+def test_a_system_that_nobody_asked_all_day_was_not_seen(tmp_path: Path, rows: list[Row]) -> None:
+    before = service(MONDAY - DAY), service(MONDAY - DAY, "roma"), service(MONDAY)
+    write(tmp_path, SYSTEM_SERVICE_DAY, [*before, *rows])
+    found = found_in(tmp_path, partial(meets_service_level, levels={}, usual=0.95))
+    assert [(bad["system_id"], bad["good_share"]) for bad in found.first_bad] == [("roma", 0)]
+
+
+def test_a_day_in_which_nobody_asked_yet_is_not_judged(tmp_path: Path) -> None:
+    assert seen_less(tmp_path, {}, service(MONDAY), SILENT) == []
+
+
+# service_days_equal_polls
+
+
+def asked(lake: Path, *rows: Row, day: date = MONDAY) -> Found:
+    """What is found of these rows where oslo was asked twice on Monday, at noon and 20 minutes later."""
+    for minutes in (0, 20):
+        write_messages(lake, EVENTS_POLLS, poll(fetched_at=MIDNIGHT + DAY / 2 + timedelta(minutes=minutes)))
+    write(lake, DIM_SYSTEM, [{"system_id": "oslo", "timezone": "UTC"}])
+    write(lake, SYSTEM_SERVICE_DAY, rows)
+    return found_in(lake, service_days_equal_polls, first=day, last=day)
+
+
+OF_MONDAY: Row = {"good_share": 20 / 1440, "longest_gap_s": 12 * 3600.0, "polls": 2, "polls_ok": 2,
+                  "is_complete": False}  # fmt: skip
+
+
+def test_a_day_that_is_what_its_fetches_come_to_is_equal(tmp_path: Path) -> None:
+    assert counts(asked(tmp_path, service(MONDAY, **OF_MONDAY))) == (1, 0)
+
+
+@pytest.mark.parametrize("change", [{"good_share": 0.02}, {"longest_gap_s": 42_000.0}, {"polls": 3}, {"polls_stale": 1},
+                                    {"is_complete": True}], ids=str)  # fmt: skip
+def test_a_day_of_which_a_column_is_wrong_is_told_with_it(tmp_path: Path, change: Row) -> None:
+    (bad,) = asked(tmp_path, service(MONDAY, **OF_MONDAY | change)).first_bad
+    assert bad["differs"] == next(iter(change))
+
+
+@pytest.mark.parametrize(("day", "bad"), [(MONDAY - DAY, 0), (MONDAY, 1), (MONDAY + 7 * DAY, 1), (MONDAY + 8 * DAY, 0)])
+def test_a_day_with_a_fetch_in_it_or_in_the_week_before_must_be_there(tmp_path: Path, day: date, bad: int) -> None:
+    assert counts(asked(tmp_path, day=day)) == (bad, bad)
+
+
+def test_a_day_that_nobody_asked_for_must_not_be_there(tmp_path: Path) -> None:
+    (bad,) = asked(tmp_path, service(MONDAY, **OF_MONDAY), service(MONDAY, "bergen")).first_bad
+    assert (bad["system_id"], bad["differs"]) == ("bergen", "nobody asked")
 
 
 # minutes_equal_events

@@ -135,6 +135,33 @@ def test_what_is_missing_is_remarked_and_it_is_usable_all_the_same(bodies: dict[
     assert remark in checked.remarks
 
 
+def editions(*versions: str, **changes: Any) -> bytes:
+    each = [{"version": version, "url": f"https://city.example/{version}/gbfs.json?key=s3cret"} for version in versions]
+    return gbfs({"versions": each}, **changes)
+
+
+@pytest.mark.parametrize(("offered", "newest"), [
+    (("1.1", "2.3", "3.0", "2.2"), "3.0"),
+    (("2.10", "2.9"), "2.10"),
+    (("2.3", "2.2"), None),
+    (("3.1-RC2", "4.0", "latest", "²⁰.0"), None),  # not final, not read, no version
+    ((), None),
+])
+def test_a_newer_version_that_can_be_read_is_told_with_its_address(
+    offered: tuple[str, ...], newest: str | None
+) -> None:
+    """Whatever version the list itself is written in."""
+    checked = found({"gbfs_versions": editions(*offered, version="3.0"), **HEALTHY})
+    assert (checked.version, checked.is_usable, sorted(checked.versions)) == ("2.3", True, sorted(offered))
+    said = f"it can be had in GBFS {newest} too: https://city.example/{newest}/gbfs.json"
+    assert checked.remarks == ([said] if newest else []), "without what may be a key"
+
+
+def test_a_list_of_versions_that_is_none_is_a_remark() -> None:
+    checked = found({"gbfs_versions": b"<html>", **HEALTHY})
+    assert (checked.is_usable, checked.remarks) == (True, ["gbfs_versions: it answers a web page, not JSON"])
+
+
 def test_the_age_is_that_of_the_status() -> None:
     checked = found({"station_status": stations(status_row(), last_updated=NOON_S - 90, ttl=30)})
     assert (checked.age_s, checked.ttl_s) == (90.0, 30)

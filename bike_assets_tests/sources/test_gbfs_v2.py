@@ -263,6 +263,32 @@ def test_discovery_passes_over_an_entry_without_url() -> None:
     assert parse_discovery(gbfs(data), "city").urls.keys() == {"station_status"}
 
 
+AT = "https://city.example/"
+NAMELESS = {"url": f"{AT}x"}
+
+
+@pytest.mark.parametrize(("data", "urls", "rejected"), [
+    ({"en": None, "fr": feeds("a")}, {"a": f"{AT}a"}, [0]),
+    ({"nb": {"feeds": "none"}, "en": {}, "fr": feeds("a", "b")}, {"a": f"{AT}a", "b": f"{AT}b"}, [0, 1]),
+    ({"en": {"feeds": [NAMELESS]}, "fr": feeds("a")}, {"a": f"{AT}a"}, [0]),
+    ({"en": {"feeds": [{"name": "a", "url": f"{AT}en"}, NAMELESS]}, "fr": feeds("a", "b")},
+     {"a": f"{AT}en", "b": f"{AT}b"}, [1]),
+    ({"fr": feeds("b"), "en": {"feeds": [*feeds("a")["feeds"], 5]}, "nb": 1}, {"a": f"{AT}a", "b": f"{AT}b"}, [1]),
+    ({"en": feeds("a"), "fr": None}, {"a": f"{AT}a"}, []),
+])  # fmt: skip
+def test_a_bad_language_or_entry_costs_no_feed_that_another_language_lists(
+    data: Any, urls: dict[str, str], rejected: list[int]
+) -> None:
+    poll = parse_discovery(gbfs(data), "city")
+    assert (poll.urls, [row.row_index for row in poll.rejected]) == (urls, rejected)
+    assert poll.rows_in == len(urls) + len(rejected)
+
+
+def test_a_thousand_languages_of_nothing_are_not_all_looked_at() -> None:
+    data = {f"l{number}": 0 for number in range(1000)}
+    assert len(parse_discovery(gbfs({"en": {"feeds": [5, *feeds("a")["feeds"]]}} | data), "city").rejected) == 100
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", gbfs({}), gbfs({"en": {}}), gbfs({"en": feeds()}), gbfs([])])
 def test_a_discovery_without_feeds_is_malformed(body: bytes) -> None:
     with pytest.raises(FeedMalformed, match=r"^city: .*gbfs\.json"):

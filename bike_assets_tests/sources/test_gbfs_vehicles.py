@@ -7,6 +7,7 @@ import pytest
 from bike_assets.model.answers import TypesPoll, VehiclePoll
 from bike_assets.model.errors import FeedMalformed
 from bike_assets.model.readings import VehicleReading
+from bike_assets.sources import rows
 from bike_assets.sources.reading import feed_name, read
 from bike_assets_tests.sources.builders import NOON, NOON_TEXT, REMOVED, answer, gbfs, without_removed
 
@@ -48,6 +49,23 @@ def test_both_names_of_the_feed_are_one_and_so_are_both_names_of_its_rows() -> N
     assert feed_name("gbfs.free_bike_status") == feed_name("gbfs.vehicle_status") == "vehicle_status"
     body = gbfs({"vehicles": [row(bike_id=REMOVED, vehicle_id="v1")]})
     assert read(answer("gbfs.free_bike_status", body), None) == VehiclePoll({"v1": reading()}, NOON, 1, [])
+
+
+def test_more_vehicles_than_any_city_has_are_read() -> None:
+    """Some answers are of a whole country; one bad row among them costs itself."""
+    many = [row(bike_id=str(number)) for number in range(150_000)]
+    poll = bikes(*many, row(bike_id=5.5))
+    assert (len(poll.vehicles), [each.row_index for each in poll.rejected], poll.rows_in) == (
+        150_000, [150_000], 150_001)
+
+
+@pytest.mark.parametrize("feed", ["free_bike_status", "station_information", "vehicle_types"])
+def test_an_answer_with_too_many_bad_rows_is_refused_whole(feed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = {"free_bike_status": "bikes", "station_information": "stations"}.get(feed, feed)
+    monkeypatch.setattr(rows, "MAX_REJECTED", 2)
+    assert len(getattr(read(answer(f"gbfs.{feed}", gbfs({name: [5] * 2})), None), "rejected", [])) == 2
+    with pytest.raises(FeedMalformed, match=r"^city: more than 2 of its rows are bad, the last: bad_field: Expected"):
+        read(answer(f"gbfs.{feed}", gbfs({name: [5] * 3})), None)
 
 
 def test_a_vehicle_at_a_station_needs_no_place_of_its_own() -> None:

@@ -151,6 +151,18 @@ def test_the_time_is_taken_when_the_last_byte_has_come(server: Server, fetcher: 
     assert answer.fetched_at >= sent[0].replace(microsecond=sent[0].microsecond // 1000 * 1000)
 
 
+def test_what_no_library_should_raise_is_a_failure_like_any_other(
+    server: Server, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unforeseen(*_: object) -> None:
+        raise ZeroDivisionError(CANARY)
+
+    monkeypatch.setattr(Fetcher, "_asked", unforeseen)
+    answer = fetch(fetcher, server.url)
+    assert (answer.failure, answer.body) == (Outcome.HTTP_ERROR, None)
+    assert re.fullmatch(r"\S+ could not be reached, or broke off \(ZeroDivisionError\)", answer.error or "")
+
+
 def test_an_etag_is_sent_and_304_has_no_body(server: Server, fetcher: Fetcher) -> None:
     server.does["/s"] = says(304, Content_Length="", ETag='"v1"')
     answer = fetch(fetcher, f"{server.url}/s", etag='"v1"')

@@ -72,10 +72,17 @@ def test_no_plan_and_no_request_shows_its_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ttl", "seconds"), [(None, 60), (0, 60), (30, 60), (300, 300), (10**9, DAY_S)]
-)
-def test_a_longer_ttl_puts_the_next_poll_off_by_a_day_at_most(ttl: int | None, seconds: float) -> None:
-    assert FeedPlan("oslo", "gbfs.station_status", "https://oslo.example/s", 60).every(ttl) == seconds
+    ("feed", "own", "ttl", "seconds"), [
+        ("station_status", 60, None, 60), ("station_status", 60, 0, 60), ("station_status", 60, 30, 60),
+        ("station_status", 60, 300, 300), ("station_status", 60, 10**9, 900), ("vehicle_status", 60, 10**9, 900),
+        ("station_status", 3_600, 10**9, 3_600), ("station_information", 60, 10**9, DAY_S),
+    ],
+)  # fmt: skip
+def test_a_longer_ttl_puts_the_next_poll_off_by_half_a_gap_or_a_day_at_most(
+    feed: str, own: float, ttl: int | None, seconds: float
+) -> None:
+    (plan,) = plans_from_discovery(OSLO, {feed: "https://oslo.example/s"}, Defaults(own, "https://api.example", None))
+    assert plan.every(ttl) == seconds
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from bike_assets.model.errors import FeedMalformed
 from bike_assets.sources.gbfs import feeds
 from bike_assets.sources.gbfs.v2 import GBFS_2
 from bike_assets.sources.jcdecaux import v1
+from bike_assets.sources.rows import from_milliseconds
 from bike_assets_tests.sources.builders import NOON_S, jcdecaux_row, status_row
 
 Rows = list[dict[str, Any]]
@@ -135,6 +136,20 @@ def test_bodies_of_jcdecaux_read_one_after_the_other_are_as_each_alone(bodies: l
 @given(sequences([status_row(station_id=id_) for id_ in ("1", "2", "3")], GBFS_FIELDS, gbfs_body))
 def test_bodies_of_gbfs_read_one_after_the_other_are_as_each_alone(bodies: list[bytes]) -> None:
     agree(by_gbfs, bodies)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(*[st.sampled_from([None, 0, -1, -(10**12), 10**12, NOON_S]) |
+                            st.integers(NOON_S * 1000, NOON_S * 1000 + 5)] * 2), min_size=2, max_size=4))
+def test_times_that_are_none_are_none_however_a_body_is_read(times: list[tuple[int | None, int | None]]) -> None:
+    """A last report that is null, 0, negative or in another unit, of one station or of all: both paths say the same."""
+    bodies = [jcdecaux_body([jcdecaux_row(number=number, last_update=time) for number, time in enumerate(each)], {}, 0)
+              for each in times]
+    agree(by_jcdecaux, bodies)
+    for body, each in zip(bodies, times, strict=True):
+        good = [time for time in each if time and time > 946_684_800_000]  # 2000
+        at = from_milliseconds(max(good, default=None))
+        assert by_jcdecaux(body, None).feed_updated_at == at
 
 
 @pytest.mark.parametrize(("parse", "row", "own_time", "write"), [

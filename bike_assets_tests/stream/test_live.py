@@ -14,11 +14,13 @@ from pyspark.sql import DataFrame, Row, SparkSession
 
 from bike_assets.lake.duck import connect
 from bike_assets.lake.maintenance import compact
+from bike_assets.lake.replaced import take_out
 from bike_assets.lake.rows import rows_near
 from bike_assets.lake.tables import OpenTables, ensure_table, open_table, table_path
+from bike_assets.lake.unread import days_unread
 from bike_assets.model.messages import Outcome
 from bike_assets.model.readings import State
-from bike_assets.model.tables import EVENTS_TABLES, LIVE_SYSTEM_MINUTE, LIVE_TABLES
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_TABLES, LIVE_SYSTEM_MINUTE, LIVE_TABLES
 from bike_assets.model.topics import POLLS, STATION_STATUS, VEHICLE_TOTALS
 from bike_assets.stream import live
 from bike_assets.stream.events import SOURCES
@@ -28,6 +30,7 @@ from bike_assets_tests.model.builders import vehicle_totals
 from bike_assets_tests.stream.builders import NOON, Message, batch, poll, status
 
 AVAILABLE, CLOSED, EMPTY = State.AVAILABLE, State.CLOSED, State.EMPTY
+MINUTES = [each.table.name for each in live.LIVES]
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 
@@ -133,6 +136,22 @@ def test_minutes_that_were_not_touched_stay_as_they_are(spark: SparkSession, tmp
     assert [each for (each,) in found] == [NOON, midnight]
 
 
+def test_a_minute_out_of_which_rows_were_taken_keeps_what_stays(spark: SparkSession, tmp_path: Path) -> None:
+    """A replacement cuts a minute in two; none of its new rows need lie in it."""
+    lake = Lake(spark, tmp_path)
+    for seconds in (10, 50, 70):
+        at = NOON + seconds * SECOND
+        totals = msgspec.json.encode(vehicle_totals(observed_at=at, vehicles=seconds))
+        lake.add(Message(VEHICLE_TOTALS, totals), Message(POLLS, poll(at=at, bikes=seconds)))
+    lake.touch(NOON, NOON + live.MINUTE)
+    cut = NOON + 40 * SECOND
+    take_out(tmp_path, {"oslo": cut})
+    assert [lake.ask(f"SELECT count(*) FROM {name}") for name in MINUTES] == [[(0,)]] * 2  # noqa: S608
+    live.compute_minutes(spark, tmp_path, {"oslo": cut})
+    assert lake.ask("SELECT minute, vehicles FROM live.vehicles_system_minute") == [(NOON, 10)]
+    assert lake.ask("SELECT minute, bikes_available FROM live.system_minute") == [(NOON, 10)]
+
+
 def test_what_is_rewritten_beside_a_minute_stays_little(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +208,17 @@ def test_a_checkpoint_of_other_tables_is_begun_anew(
     (offsets / "10").write_text("\n".join(["v1", "{}", *["{}"] * watched]))
     live.live_query(spark, tmp_path, Counter())
     assert offsets.exists() is is_kept
+
+
+def test_what_the_query_has_read_stands_in_its_checkpoint(spark: SparkSession, tmp_path: Path) -> None:
+    lake, made_of = Lake(spark, tmp_path), (EVENTS_POLLS, EVENTS_STATION_STATUS)
+    lake.add(Message(POLLS, poll()))
+    assert days_unread(tmp_path, made_of) == {NOON.date()}
+    live.live_query(spark, tmp_path, Counter()).trigger(availableNow=True).start().awaitTermination()
+    assert lake.ask("SELECT count(*) FROM live.system_minute") == [(1,)]
+    assert days_unread(tmp_path, made_of) == set()
+    lake.add(Message(POLLS, poll(at=NOON + 24 * HOUR)))
+    assert days_unread(tmp_path, made_of) == {(NOON + 24 * HOUR).date()}
 
 
 def test_touched_minutes_are_joined_to_few_stretches() -> None:

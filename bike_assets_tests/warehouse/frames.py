@@ -70,6 +70,8 @@ def warehouse(spark: SparkSession, lines: list[Line], timezone_of: Mapping[str, 
     polled = frame(spark, EVENTS_POLLS, polls).cache()
     hours = station_hours(status, polled, systems, described, first, last).cache()
     local = systems, first - timedelta(days=1), last + timedelta(days=1)
+    asked = polled.where("feed = 'station_status'").select("system_id", "fetched_at")
     return Warehouse(
-        described, hours, station_days(hours, *local), system_days(hours, *local), system_service_days(polled, *local)
-    )
+        described, hours, station_days(hours, *local), system_days(hours, *local),
+        system_service_days(polled, asked, *local),
+    )  # fmt: skip

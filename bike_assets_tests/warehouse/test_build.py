@@ -9,16 +9,19 @@ import pytest
 from pyspark.sql import SparkSession
 
 from bike_assets.lake.duck import connect
+from bike_assets.lake.maintenance import retain
+from bike_assets.lake.replaced import take_out
 from bike_assets.lake.rows import Days
 from bike_assets.lake.tables import open_table, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.messages import EventKind, Poll, StationStatus
-from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS
-from bike_assets.model.warehouse import DIM_SYSTEM, FACT_STATION_HOUR, WAREHOUSE_TABLES
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_SYSTEM_INFORMATION
+from bike_assets.model.warehouse import DIM_STATION, DIM_SYSTEM, FACT_STATION_HOUR, WAREHOUSE_TABLES
+from bike_assets.quality.warehouse import local_dates_fit_zone
 from bike_assets.warehouse import build as building
 from bike_assets.warehouse.build import build
 from bike_assets_tests.lake.rows import write_messages
-from bike_assets_tests.model.builders import NOON, poll, station_status
+from bike_assets_tests.model.builders import NOON, poll, station_status, system_information
 
 DAY = NOON.date()
 ONE: Days = (DAY, DAY)
@@ -106,6 +109,46 @@ def test_later_rows_are_in_the_next_build(spark: SparkSession, lake: Path) -> No
 def test_a_day_without_data_is_empty(spark: SparkSession, lake: Path) -> None:
     long_ago = date(2020, 2, 29)
     assert built(spark, lake, (long_ago, long_ago)) == 0
+
+
+def test_a_day_whose_events_a_replacement_took_away_is_empty_when_it_is_built_again(
+    spark: SparkSession, lake: Path
+) -> None:
+    built(spark, lake, (DAY, NEXT))
+    take_out(lake, {"oslo": NOON})
+    assert built(spark, lake, (DAY, NEXT)) == 0
+    assert hours(lake) == []
+
+
+def test_days_are_on_the_clock_of_a_zone_that_is_given_later_once_they_are_built_again(
+    spark: SparkSession, lake: Path
+) -> None:
+    def misfits() -> int:
+        return local_dates_fit_zone(connect(lake), DAY, NEXT).bad
+
+    built(spark, lake, (DAY, NEXT))
+    write_messages(lake, EVENTS_SYSTEM_INFORMATION, system_information(timezone="Asia/Tokyo"))
+    build(spark, lake, DIM_SYSTEM, None)
+    assert misfits() == 36
+    built(spark, lake, (DAY, NEXT))
+    assert misfits() == 0
+
+
+def test_a_dimension_that_is_built_whole_keeps_whom_retention_left_no_event(spark: SparkSession, lake: Path) -> None:
+    def known() -> list[Any]:
+        con = connect(lake)
+        return [con.sql(f"FROM {table.name} ORDER BY ALL").fetchall() for table in (DIM_SYSTEM, DIM_STATION)]
+
+    def whole() -> list[Any]:
+        for table in (DIM_SYSTEM, DIM_STATION):
+            build(spark, lake, table, None)
+        return known()
+
+    before = whole()
+    assert [len(rows) for rows in before] == [1, 1]
+    for table in (EVENTS_POLLS, EVENTS_STATION_STATUS):
+        retain(lake, table, 0, NEXT + timedelta(days=1))
+    assert whole() == before
 
 
 def test_a_broken_file_is_named_and_the_last_good_version_stays(spark: SparkSession, lake: Path) -> None:

@@ -49,7 +49,8 @@ MADE: dict[Table, Callable[[SparkSession, Empty], DataFrame]] = {
         of(EVENTS_STATION_STATUS), of(EVENTS_POLLS), of(DIM_SYSTEM), of(DIM_STATION), DAY, DAY),
     FACT_STATION_DAY: lambda _, of: station_days(of(FACT_STATION_HOUR), of(DIM_SYSTEM), DAY, DAY),
     FACT_SYSTEM_DAY: lambda _, of: system_days(of(FACT_STATION_HOUR), of(DIM_SYSTEM), DAY, DAY),
-    SYSTEM_SERVICE_DAY: lambda _, of: system_service_days(of(EVENTS_POLLS), of(DIM_SYSTEM), DAY, DAY),
+    SYSTEM_SERVICE_DAY: lambda _, of: system_service_days(
+        of(EVENTS_POLLS), of(EVENTS_POLLS), of(DIM_SYSTEM), DAY, DAY),
     FACT_VEHICLE_SYSTEM_DAY: lambda _, of: vehicle_system_days(
         of(EVENTS_VEHICLE_STATUS), of(EVENTS_VEHICLE_TOTALS), of(DIM_SYSTEM), DAY, DAY),
     STATION_QUALITY: lambda _, of: station_quality(

@@ -127,8 +127,13 @@ def stuck(spark: SparkSession, changes: tuple[int, int, int], **still: Any) -> R
         frame(spark, DIM_SYSTEM, [{"system_id": "oslo", "timezone": "Europe/Oslo"}]), keyed, DAY, DAY))  # fmt: skip
 
 
-def test_a_station_is_stuck_that_keeps_its_bikes_while_others_move(spark: SparkSession) -> None:
-    assert stuck(spark, (0, 20, 30)) == [
+IN_THREE_STATES = {"seconds_empty": 63_383.684, "seconds_full": 21_863.833, "seconds_available": 1152.483}
+"""A day's seconds, which as doubles come to a little less than 86,400."""
+
+
+@pytest.mark.parametrize("still", [{}, IN_THREE_STATES], ids=["available all day", "in three states"])
+def test_a_station_is_stuck_that_keeps_its_bikes_while_others_move(spark: SparkSession, still: dict[str, Any]) -> None:
+    assert stuck(spark, (0, 20, 30), **still) == [
         {"system_id": "oslo", "station_id": "0", "local_date": DAY, "reason": "stuck",
          "evidence": "3 bikes all day; the system's median station changed 20 times."}]  # fmt: skip
 
@@ -137,7 +142,7 @@ def test_a_station_is_stuck_that_keeps_its_bikes_while_others_move(spark: SparkS
     ((0, 19, 30), {}),
     ((0, 20, 30), {"bikes_max": 4}),
     ((0, 20, 30), {"departures": 3, "arrivals": 3}),
-    ((0, 20, 30), {"seconds_available": 86_399.0, "seconds_unknown": 1.0}),
-], ids=["nobody moves much", "another level", "flows", "unseen for a second"])  # fmt: skip
+    ((0, 20, 30), {"seconds_available": 86_399.999, "seconds_unknown": 0.001}),
+], ids=["nobody moves much", "another level", "flows", "unseen for a moment"])  # fmt: skip
 def test_a_station_is_not_stuck(spark: SparkSession, changes: tuple[int, int, int], still: dict[str, Any]) -> None:
     assert stuck(spark, changes, **still) == []

@@ -23,8 +23,10 @@ def _poll(minute: float, outcome: str = "ok", since: datetime = MIDNIGHT) -> dic
 
 def _day(spark: SparkSession, polls: Iterable[dict[str, Any]], zone: str = "UTC", day: date = DAY) -> dict[str, Any]:
     systems = frame(spark, DIM_SYSTEM, [{"system_id": "a", "timezone": zone}])
-    [row] = rows_of(system_service_days(frame(spark, EVENTS_POLLS, polls), systems, day, day))
-    return row
+    fetches = frame(spark, EVENTS_POLLS, polls)
+    asked = fetches.select("system_id", "fetched_at")
+    rows = rows_of(system_service_days(fetches, asked, systems, day, day))
+    return rows[0] if rows else {}
 
 
 def test_an_interval_over_midnight_counts_in_each_day_with_its_part(spark: SparkSession) -> None:
@@ -46,3 +48,19 @@ def test_a_day_is_as_long_as_its_clock_makes_it(spark: SparkSession, day: date, 
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
     row = _day(spark, [_poll(0, since=noon), _poll(30, since=noon)], "Europe/Oslo", day)
     assert row["good_share"] == pytest.approx(0.5 / hours)
+
+
+@pytest.mark.parametrize(("day", "hours"), [(DAY, 24), (date(2024, 3, 31), 23)])
+def test_a_day_in_which_nobody_asked_is_silent(spark: SparkSession, day: date, hours: int) -> None:
+    evening = datetime(day.year, day.month, day.day, 20, tzinfo=UTC) - timedelta(days=2)
+    row = _day(spark, [_poll(n, since=evening) for n in range(3)], "Europe/Oslo", day)
+    assert (row["good_share"], row["longest_gap_s"], row["polls"], row["polls_ok"]) == (0, hours * 3600, 0, 0)
+    assert row["is_complete"] is False, "nobody polled after it"
+
+
+@pytest.mark.parametrize(("days", "is_asked"), [(7, True), (7.001, False)])
+def test_a_system_that_nobody_asked_for_a_week_is_not_asked_any_more(
+    spark: SparkSession, days: float, is_asked: bool
+) -> None:
+    row = _day(spark, [_poll(-days * 24 * 60)])
+    assert bool(row) is is_asked

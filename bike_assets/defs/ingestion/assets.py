@@ -7,10 +7,10 @@ from bike_assets.defs.columns import OWNERS, topic_metadata
 from bike_assets.defs.links import links
 from bike_assets.defs.resources import Bike, Sources
 from bike_assets.model.messages import GOOD
-from bike_assets.model.topics import TOPICS, USERS_CREATED
+from bike_assets.model.topics import MEMBERS_STATE, ORDERS, TOPICS, USERS_CREATED, Topic
 
 SOURCES, GROUP = "sources", "ingestion"
-ANSWERS = ["raw", "answers"]
+ANSWERS, MEMBERS = ["raw", "answers"], ["raw", "members"]
 
 
 class PollConfig(dg.Config):
@@ -54,10 +54,17 @@ def answers(
     )
 
 
+def _made_of(topic: Topic) -> list[list[str]]:
+    """What fills a topic; shops and apps, which push their orders, are no asset."""
+    if topic is ORDERS:
+        return []
+    return [MEMBERS if topic in (USERS_CREATED, MEMBERS_STATE) else ANSWERS]
+
+
 topics = [
     dg.AssetSpec(
         key=["topics", topic.name],
-        deps=[ANSWERS],
+        deps=_made_of(topic),
         description=f"Kafka's topic {topic.name}: {' '.join((topic.message[0].__doc__ or '').split())}",
         group_name=GROUP,
         kinds={"kafka"},
@@ -65,6 +72,4 @@ topics = [
         metadata=topic_metadata(topic),
     )
     for topic in TOPICS
-    if topic is not USERS_CREATED
 ]
-"""That of the members is an asset of its own, which reads their API."""

@@ -1,22 +1,24 @@
-"""The members API, and the topic that its members become."""
+"""The members API, asked for who is new."""
 
 import dagster as dg
 
-from bike_assets.defs.columns import OWNERS, topic_metadata
-from bike_assets.defs.ingestion.assets import GROUP
+from bike_assets.defs.columns import OWNERS
+from bike_assets.defs.ingestion.assets import MEMBERS, SOURCES
+from bike_assets.defs.links import links
 from bike_assets.defs.resources import Bike
 from bike_assets.model.topics import USERS_CREATED
 
 
 @dg.asset(
-    key=["topics", USERS_CREATED.name],
-    group_name=GROUP,
-    kinds={"python", "kafka"},
+    key=MEMBERS,
+    group_name=SOURCES,
+    kinds={"python", "json"},
     owners=OWNERS,
-    metadata=topic_metadata(USERS_CREATED),
+    metadata=links(),
 )
-def users_created(context: dg.AssetExecutionContext, bike: Bike) -> dg.MaterializeResult[None]:
-    """Members, each once: the members API read page by page to its end, and of each member what the policy leaves.
+def members(context: dg.AssetExecutionContext, bike: Bike) -> dg.MaterializeResult[None]:
+    """Members, each once: the members API read page by page to its end, and of each member what the policy leaves, into
+    the topic users_created.
 
     Kafka has the page before the cursor moves. Nothing of a member is told here: only how many there were.
     """
@@ -24,4 +26,6 @@ def users_created(context: dg.AssetExecutionContext, bike: Bike) -> dg.Materiali
     if done["error"] is not None:
         context.log.warning("%s", done["error"])
     names = ("pages", "rows", "created", "known", "suppressed", "rejected", "is_at_end", "members")
-    return dg.MaterializeResult(metadata={name: done[name] for name in names})
+    told = {name: done[name] for name in names}
+    context.log_event(dg.AssetMaterialization(["topics", USERS_CREATED.name], metadata=told))
+    return dg.MaterializeResult(metadata=told)

@@ -11,7 +11,7 @@ from bike_assets.defs.links import links
 from bike_assets.defs.partitions import DAYS, WITH_DAYS_AROUND, days_of, each_of
 from bike_assets.defs.resources import Exports, Lake
 from bike_assets.model.errors import BikeAssetsError, WrongDay
-from bike_assets.model.topics import STATION_INFORMATION, STATION_STATE, SYSTEM_INFORMATION
+from bike_assets.model.topics import STATION_INFORMATION, STATION_STATE, SYSTEM_INFORMATION, VEHICLE_STATE
 from bike_assets.model.warehouse import (
     DIM_STATION,
     DIM_SYSTEM,
@@ -29,9 +29,12 @@ _SAME_DAY = dg.TimeWindowPartitionMapping()
 
 page = dg.AssetSpec(
     key=["serving", "page"],
-    deps=[["topics", topic.name] for topic in (STATION_STATE, STATION_INFORMATION, SYSTEM_INFORMATION)],
-    description="The live page: every station on a map by its state, and each change as it comes. It is a service of "
-    "its own, which `bike up` starts, and reads the topics; no table has to be built for it.",
+    deps=[
+        ["topics", topic.name] for topic in (STATION_STATE, STATION_INFORMATION, SYSTEM_INFORMATION, VEHICLE_STATE)
+    ],
+    description="The live page: every station on a map by its state, what each system's vehicles come to, and each "
+    "change as it comes. It is a service of its own, which `bike up` starts, and reads the topics; no table has to be "
+    "built for it.",
     group_name=GROUP,
     kinds={"fastapi", "javascript"},
     owners=OWNERS,

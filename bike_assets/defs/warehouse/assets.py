@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bike_assets.defs.columns import table_spec
-from bike_assets.defs.partitions import DAYS, WITH_DAY_BEFORE, WITH_DAYS_AROUND, days_of
+from bike_assets.defs.partitions import DAYS, WITH_DAY_BEFORE, WITH_DAYS_AROUND, WITH_WEEK_BEFORE, days_of
 from bike_assets.defs.pools import WAREHOUSE
 from bike_assets.defs.resources import Lake, Spark
 from bike_assets.defs.shown import shown, tell_days
@@ -133,7 +133,7 @@ warehouse_tables = [
     ]),
     _built(FACT_STATION_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
     _built(FACT_SYSTEM_DAY, [_of_days(FACT_STATION_HOUR, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
-    _built(SYSTEM_SERVICE_DAY, [_of_days(EVENTS_POLLS, WITH_DAYS_AROUND), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
+    _built(SYSTEM_SERVICE_DAY, [_of_days(EVENTS_POLLS, WITH_WEEK_BEFORE), _whole(DIM_SYSTEM), _whole(DIM_DATE)]),
     _built(FACT_VEHICLE_SYSTEM_DAY, [
         _of_days(EVENTS_VEHICLE_STATUS, WITH_DAYS_AROUND), _of_days(EVENTS_VEHICLE_TOTALS, WITH_DAYS_AROUND),
         _whole(DIM_SYSTEM), _whole(DIM_DATE),

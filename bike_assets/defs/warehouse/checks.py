@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
-from bike_assets.defs.found import check_result
+from bike_assets.defs.found import check_result, not_yet
 from bike_assets.defs.partitions import days_of
 from bike_assets.defs.resources import Lake, Sources
 from bike_assets.model.schema import Table
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS
 from bike_assets.model.warehouse import (
     DIM_CUSTOMER,
     FACT_STATION_DAY,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     import duckdb
 
     from bike_assets.quality.found import Found
+
+MINUTES_OF = (EVENTS_STATION_STATUS, EVENTS_POLLS)
+"""What the live minutes of stations are made of."""
 
 Rule = Callable[["duckdb.DuckDBPyConnection", date, date], "Found"]
 
@@ -44,6 +48,8 @@ class Promise(NamedTuple):
     blocking: bool = True
     severity: dg.AssetCheckSeverity = ERROR
     settled_only: bool = False
+    after_live: bool = False
+    """Whether it looks at the live minutes, which may be behind the events."""
 
 
 def _checks(table: Table, *promises: Promise) -> dg.AssetChecksDefinition:
@@ -56,14 +62,26 @@ def _checks(table: Table, *promises: Promise) -> dg.AssetChecksDefinition:
     def checks(context: dg.AssetCheckExecutionContext, lake: Lake) -> Iterator[dg.AssetCheckResult]:
         first, last = days_of(context.run) or lake.days(table)
         settled = min(last, (datetime.now(UTC) - SETTLED_AFTER).date() - timedelta(days=1))
+        asked = [each for each in promises if dg.AssetCheckKey(key, each.name) in context.selected_asset_check_keys]
+        # Before the tables are opened: what is read later is no less.
+        unread = _unread(lake, first, settled) if any(each.after_live for each in asked) else []
         with lake.duckdb() as con:
-            for each in promises:
-                if dg.AssetCheckKey(key, each.name) in context.selected_asset_check_keys:
+            for each in asked:
+                if each.after_live and unread:
+                    yield not_yet(each.name, unread)
+                else:
                     found = each.rule()(con, first, settled if each.settled_only else last)
                     # A day of which nothing was recorded is empty, and a warning needs something to warn about.
                     yield check_result(found, name=each.name, may_be_empty=True, severity=each.severity)
 
     return checks
+
+
+def _unread(lake: Lake, first: date, last: date) -> list[date]:
+    """The days, of these, of whose events the live minutes lack some."""
+    from bike_assets.lake.unread import days_unread
+
+    return sorted(day for day in days_unread(lake.directory, MINUTES_OF) if first <= day <= last)
 
 
 def _rule(name: str) -> Callable[[], Rule]:
@@ -124,12 +142,14 @@ _OWN: dict[str, list[Promise]] = {
     FACT_STATION_HOUR.name: [
         Promise("hours_add_up", "Empty, full, available, closed and unknown are 3,600 s in every hour.",
                 _rule("hours_add_up")),
+        Promise("local_dates_fit_zone", "Local dates and hours are those of the system's time zone of now.",
+                _rule("local_dates_fit_zone")),
         Promise("polls_match_station_hours", "The stations that the good polls told of are in the hours.",
                 _rule("polls_match_station_hours"), settled_only=True),
         Promise("stream_equals_batch", "Flows of each system and hour equal those of the live minutes.",
-                _rule("stream_equals_batch"), blocking=False, settled_only=True),
+                _rule("stream_equals_batch"), blocking=False, settled_only=True, after_live=True),
         Promise("minutes_equal_events", "Each live minute of a system is what events and polls make of it.",
-                _rule("minutes_equal_events"), blocking=False, settled_only=True),
+                _rule("minutes_equal_events"), blocking=False, settled_only=True, after_live=True),
         Promise("levels_fit_capacity", "No station has more bikes and docks than places.",
                 _rule("levels_fit_capacity"), blocking=False, severity=WARN),
     ],
@@ -142,6 +162,10 @@ _OWN: dict[str, list[Promise]] = {
                 _rule("looks_like_last_weeks"), blocking=False, severity=WARN),
         Promise("hole_in_the_day", "Little of the day is unknown.", _rule("hole_in_the_day"), blocking=False,
                 severity=WARN),
+    ],
+    SYSTEM_SERVICE_DAY.name: [
+        Promise("service_days_equal_polls", "A day's shares, gaps and counts are what its fetches come to.",
+                _rule("service_days_equal_polls"), settled_only=True),
     ],
     FACT_VEHICLE_SYSTEM_DAY.name: [
         Promise("vehicle_days_equal_events", "A day of vehicles is what its events and totals come to.",

@@ -13,8 +13,8 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from bike_assets.ingest.members.taking import Known
+from bike_assets.ingest.recalling import KAFKA_LOG, read_to_end
 from bike_assets.ingest.records import Record
-from bike_assets.ingest.writer import KAFKA_LOG, read_to_end
 from bike_assets.model.errors import BrokerUnavailable, Fenced, NotForgotten, WrongSettings
 from bike_assets.model.messages import MemberCursor, MemberForgotten, User
 from bike_assets.model.personal import HOW_TO_MAKE_A_KEY, Keyed

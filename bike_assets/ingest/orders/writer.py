@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from bike_assets.ingest.orders.book import Book, Key
 from bike_assets.ingest.orders.judging import Asked, Stored, judge
 from bike_assets.ingest.orders.reading import OrdersRefused
-from bike_assets.ingest.writer import KAFKA_LOG
+from bike_assets.ingest.recalling import KAFKA_LOG
 from bike_assets.model.errors import BrokerUnavailable, Fenced
 from bike_assets.model.messages import Order
 from bike_assets.model.topics import ORDERS, partition_of

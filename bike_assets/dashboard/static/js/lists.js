@@ -1,5 +1,6 @@
 // The sidebar and the legend: systems with their totals, the search, and the states with their counts.
 
+import { FleetView } from "/static/js/fleet.js";
 import { duration, element, number, setText } from "/static/js/format.js";
 import { STATES } from "/static/js/store.js";
 
@@ -31,9 +32,11 @@ export class SystemList {
       this.#fill(this.#items.get(id), this.#store.system(id), totals.get(id), maxGapMs);
     }
     setText(this.#count, ids.length ? number.format(ids.length) : "none yet");
-    if (isNew) this.#list.replaceChildren(...ids.sort((a, b) => totals.get(b).stations - totals.get(a).stations)
+    if (isNew) this.#list.replaceChildren(...ids.sort((a, b) => this.#size(b, totals) - this.#size(a, totals))
       .map((id) => this.#items.get(id).root));
   }
+
+  #size(id, totals) { return totals.get(id).stations || (this.#store.fleets.get(id)?.vehicles ?? 0); }
 
   choose(id) {
     for (const [one, item] of this.#items) item.button.setAttribute("aria-current", String(one === id));
@@ -52,15 +55,20 @@ export class SystemList {
     button.type = "button";
     button.dataset.system = id;
     button.addEventListener("click", () => this.#onChoose(id));
-    return { root: element("li", "", button), button, name, age, counts, parts };
+    const fleet = new FleetView(this.#store);
+    return { root: element("li", "", button, fleet.root), button, name, age, counts, bar, parts, fleet };
   }
 
   #fill(item, system, total, maxGapMs) {
     setText(item.name, system.name ?? system.key);
-    const seen = system.last_good_poll_at;
+    const fleet = this.#store.fleets.get(system.key);
+    const isFleetAlone = fleet !== undefined && total.stations === 0;
+    const seen = isFleetAlone ? fleet.last_good_poll_at : system.last_good_poll_at;
     const ago = seen === null ? null : this.#store.now() - seen;
     setText(item.age, ago === null ? "no good poll yet" : `polled ${duration(ago)} ago`);
     item.age.classList.toggle("old", ago === null || ago > maxGapMs);
+    item.fleet.render(fleet, maxGapMs);
+    item.bar.hidden = item.counts.hidden = isFleetAlone;
     for (const [state, part] of item.parts) part.style.flexGrow = total[state];
     setText(item.counts, [
       `${number.format(total.stations)} ${total.stations === 1 ? "station" : "stations"}`, `${number.format(total.empty)} empty`,

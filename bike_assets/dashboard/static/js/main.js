@@ -82,7 +82,7 @@ function showConnection() {
   const newest = status?.last_message_at;
   $("newest").hidden = !newest;
   setText($("newest").lastElementChild, `${duration(store.now() - newest)} ago`);
-  $("empty").hidden = !(store.loaded && status?.connection === "live" && store.stations.size === 0);
+  $("empty").hidden = !(store.loaded && status?.connection === "live" && store.stations.size + store.fleets.size === 0);
 }
 
 let listsTimer = null;

@@ -11,6 +11,7 @@ function recordOf(fields, values) {
 export class Store {
   stations = new Map();    // key -> record
   systems = new Map();     // system_id -> record
+  fleets = new Map();      // system_id -> what its vehicles come to
   receivedAt = new Map();  // key -> epoch ms of this browser's clock
   shown = new Map();       // key -> state now: unknown where absent or unseen for too long
   changedKeys = new Set(); // whose look may have changed since the map last took them
@@ -27,7 +28,8 @@ export class Store {
     this.stationFields = snapshot.station_fields;
     this.systemFields = snapshot.system_fields;
     this.#maxGap = snapshot.max_gap_ms;
-    for (const map of [this.stations, this.systems, this.receivedAt, this.shown]) map.clear();
+    for (const map of [this.stations, this.systems, this.fleets, this.receivedAt, this.shown]) map.clear();
+    for (const fleet of snapshot.fleets) this.fleets.set(fleet.key, Object.freeze(fleet));
     for (const values of snapshot.systems) this.#putSystem(values);
     for (const values of snapshot.stations) this.#putStation(values);
     this.isReset = true;
@@ -47,6 +49,8 @@ export class Store {
       if (!before || SHOWN_FIELDS.some((name) => before[name] !== record[name])) moved.push(record.key);
     }
     for (const key of changes.gone) this.#forget(key);
+    for (const fleet of changes.fleets) this.fleets.set(fleet.key, Object.freeze(fleet));
+    for (const key of changes.fleets_gone) this.fleets.delete(key);
     if (changes.systems.length) this.passTime();
     return moved;
   }
@@ -70,7 +74,7 @@ export class Store {
   totals() {
     const none = () => ({ stations: 0, unplaced: 0, bikes: 0, available: 0, empty: 0, full: 0, closed: 0, unknown: 0 });
     const found = new Map([["", none()]]);
-    for (const id of this.systems.keys()) found.set(id, none());
+    for (const id of [...this.systems.keys(), ...this.fleets.keys()]) found.set(id, none());
     for (const [key, record] of this.stations) {
       if (!found.has(record.system_id)) found.set(record.system_id, none());
       const state = this.shown.get(key);
@@ -127,6 +131,7 @@ export function readOnly(store) {
   return Object.freeze({
     stations: view(store.stations),
     systems: view(store.systems),
+    fleets: view(store.fleets),
     shown: view(store.shown),
     receivedAt: view(store.receivedAt),
     get status() { return store.status; },
