@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
 SALES_SINK, ORDERS_SINK, SHOP = "sales-sink", "orders-sink", "shop"
 MEMBERS_SINK, MEMBERS = "members-sink", "members"
-GIVES_WAY = 5
+GIVES_WAY = 10
 """The stream's niceness: who sends an order or looks at the page waits for the answer, the tables catch up."""
 
 DATA = Path(__file__).parent / "data"
