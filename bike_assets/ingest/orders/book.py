@@ -29,12 +29,6 @@ _MADE = "json_extract(CAST(content AS TEXT), '$.created_at')"
 _BEFORE_ALL = ("", 0)
 
 
-# The rare checkpoints and the cache are for speed: orders come in no order, and touch pages all over the file.
-_PRAGMAS = """
-    PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=16384; PRAGMA cache_size=-65536;
-"""
-
-
 class Key(NamedTuple):
     """What a version of an order is known by."""
 
@@ -50,7 +44,7 @@ class Book:
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             # After a power cut the newest entries may lack: they are copied from the topic again.
-            self._db.executescript(f"{_PRAGMAS} {_TABLES}")
+            self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_TABLES}")
         except sqlite3.Error as err:
             raise NotWritten(f"{path} cannot be used ({err}): move it away, and it is made anew.") from None
         self._swept = _BEFORE_ALL
