@@ -9,13 +9,13 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import AssetKeyTable, SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import AssetEventTagsTable, AssetKeyTable, SqlEventLogStorageTable
 
 from bike_assets.defs.storage import BATCH_SIZE, EventLog
 from bike_assets_tests.conftest import CHECKOUT
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2025-01-01", timezone="UTC")
-E, A = SqlEventLogStorageTable.c, AssetKeyTable.c
+E, A, T = SqlEventLogStorageTable.c, AssetKeyTable.c, AssetEventTagsTable.c
 
 
 @dg.multi_asset(
@@ -69,6 +69,10 @@ def held(instance: dg.DagsterInstance) -> dict[str, Any]:
             found[f"run {number}"] = rows(connection)
     with storage.index_connection() as connection:
         found["index"] = rows(connection)
+        found["tags"] = sorted(map(tuple, connection.execute(
+            sa.select(T.asset_key, T.key, sa.func.count(), sa.func.count(E.id)).group_by(T.asset_key, T.key)
+            .join_from(AssetEventTagsTable, SqlEventLogStorageTable, E.id == T.event_id)
+        )))  # fmt: skip
         found["assets"] = sorted(
             (key, runs[last], '"partition": "2024-03-01"' in text)
             for key, last, text in connection.execute(sa.select(A.asset_key, A.last_run_id, A.last_materialization))
@@ -79,7 +83,7 @@ def held(instance: dg.DagsterInstance) -> dict[str, Any]:
         fetched = instance.fetch_materializations(key, limit=1_000).records
         found[f"told of {name}"] = [
             (each.partition_key, runs[each.run_id], each.asset_materialization.metadata["rows"].value,
-             each.asset_materialization.tags)
+             dict(each.asset_materialization.tags or {}).get("made"))
             for each in fetched if each.asset_materialization
         ]  # fmt: skip
     return found
@@ -91,6 +95,7 @@ def test_events_that_are_stored_together_are_held_as_dagster_holds_them_one_by_o
     with made_by(tmp_path / "stock", monkeypatch, ours=False) as stock:
         wanted = held(stock)
     assert len(wanted["told of days"]) == 29 + 4
+    assert wanted["tags"], "Dagster looks for events by some of their tags"
     commits: list[int] = []
     store = EventLog._store_together
 
