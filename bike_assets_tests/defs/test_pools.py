@@ -1,7 +1,6 @@
 """Which runs wait for each other."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from dagster._core.events import EngineEventData
 from dagster._core.op_concurrency_limits_counter import GlobalOpConcurrencyLimitsCounter
 
 from bike_assets.definitions import defs
-from bike_assets.defs.launcher import HOST_TAG
+from bike_assets.defs.launcher import HOST_TAG, place
 from bike_assets.defs.pools import DRAIN, WAREHOUSE, make_known, pools_of, wait_for
 
 CHECKOUT = Path(__file__).parents[2]
@@ -73,7 +72,7 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 def under_way(instance: dg.DagsterInstance, job: str, pid: int) -> dg.DagsterRun:
     """A run of the job by a process of this machine."""
     run = instance.create_run_for_job(
-        defs.resolve_job_def(job), status=dg.DagsterRunStatus.STARTED, tags={HOST_TAG: socket.gethostname()}
+        defs.resolve_job_def(job), status=dg.DagsterRunStatus.STARTED, tags={HOST_TAG: place()}
     )
     instance.report_engine_event("begun", run, EngineEventData.in_process(pid))
     return run
