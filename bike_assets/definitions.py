@@ -4,6 +4,7 @@ from typing import cast
 
 import dagster as dg
 
+from bike_assets.defs.executor import in_one_process
 from bike_assets.defs.freshness import with_freshness
 from bike_assets.defs.ingestion import assets as ingestion
 from bike_assets.defs.ingestion import members
@@ -47,6 +48,5 @@ defs = dg.Definitions(
     schedules=[every_hour, every_morning, every_night, every_quarter_of_an_hour],
     sensors=[services, quiet_systems, ended_runs, later_rows],
     resources=resources(),
-    # A run is a chain: one process for all its steps starts Spark's client once.
-    executor=dg.in_process_executor,
+    executor=in_one_process,
 )

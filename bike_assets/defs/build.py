@@ -1,7 +1,6 @@
 """Jobs run from the command line, in this process: the same assets, checks and record as from the UI."""
 
 import os
-import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from bike_assets.defs.causes import first_cause
-from bike_assets.defs.launcher import HOST_TAG
+from bike_assets.defs.launcher import HOST_TAG, place
 from bike_assets.defs.partitions import tags_of
 from bike_assets.defs.pools import pools_of, wait_for
 from bike_assets.model.errors import NotBuilt
@@ -110,7 +109,7 @@ def _run(
         instance.add_event_listener(run_id, lambda entry: _tell(entry, on_step))
         result = job.execute_in_process(
             run_config=_QUIET, instance=instance, run_id=run_id, raise_on_error=False,
-            tags={**tags, HOST_TAG: socket.gethostname()},
+            tags={**tags, HOST_TAG: place()},
         )  # fmt: skip
     if any(map(_is_interrupted, _failures(result))):
         raise KeyboardInterrupt

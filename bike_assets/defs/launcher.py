@@ -8,6 +8,7 @@ import socket
 import time
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
@@ -15,7 +16,9 @@ import psutil
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
 HOST_TAG = "bike/host"
-"""On which machine a run is that no code server launched: nobody else can look after its process."""
+"""The place of a run's process: only there does its number mean anything."""
+
+BOOT_ID, PID_NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 LAUNCHED_TAG = ".dagster/grpc_info"
 ANSWER_S = 5
@@ -24,6 +27,15 @@ SERVER_BACK_S = 75.0
 
 CLOCKS_DIFFER = timedelta(seconds=2)
 """The system counts a process's age from its boot, which it knows to the second."""
+
+
+def place() -> str:
+    """This machine since its boot, and this container: where processes are numbered together."""
+    try:
+        boot, numbers = BOOT_ID.read_text().strip(), PID_NAMESPACE.stat().st_ino
+    except OSError:  # no Linux, and so no container either
+        return socket.gethostname()
+    return f"{socket.gethostname()}/{boot}/{numbers}"
 
 
 class Worker(NamedTuple):
@@ -69,13 +81,16 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
     def process_of(self, run: dg.DagsterRun) -> WorkerStatus:
         """RUNNING where the process lives or that cannot be told from here, NOT_FOUND where it is gone.
 
-        UNKNOWN where it is gone and the code server that launched it does not answer either.
+        Of a process of another place, or one that has not told of its place yet, the code server that launched it
+        knows; nobody does where none did, as of a `bike build` in another container. UNKNOWN where it is gone and
+        that code server does not answer either.
         """
-        is_launched = LAUNCHED_TAG in run.tags
-        if not is_launched and run.tags.get(HOST_TAG) != socket.gethostname():
-            return WorkerStatus.RUNNING
-        worker = worker_of(self._instance, run.run_id)
-        if worker is not None and worker.lives:
+        is_launched, there = LAUNCHED_TAG in run.tags, run.tags.get(HOST_TAG)
+        if there == place():
+            worker = worker_of(self._instance, run.run_id)
+            if worker is not None and worker.lives:
+                return WorkerStatus.RUNNING
+        elif not is_launched and not _is_before_boot(there):
             return WorkerStatus.RUNNING
         return self._as_server_says(run.run_id) if is_launched else WorkerStatus.NOT_FOUND
 
@@ -93,6 +108,13 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
             return WorkerStatus.UNKNOWN
         has_it = deserialize_value(answer, CanCancelExecutionResult).can_cancel
         return WorkerStatus.RUNNING if has_it else WorkerStatus.NOT_FOUND
+
+
+def _is_before_boot(there: str | None) -> bool:
+    """Whether it is this machine before it was started anew."""
+    host, _, rest = (there or "").partition("/")
+    own_host, _, own_rest = place().partition("/")
+    return host == own_host and rest.partition("/")[0] != own_rest.partition("/")[0]
 
 
 def worker_of(instance: dg.DagsterInstance, run_id: str) -> Worker | None:

@@ -437,19 +437,24 @@ def service_days_equal_polls(con: duckdb.DuckDBPyConnection, first: date, last: 
     )
 
 
+OWN_LEVEL = "is_own_level"
+"""Whether the share that was wanted is one that the sources file sets for the system."""
+
+
 def meets_service_level(
     con: duckdb.DuckDBPyConnection, first: date, last: date, levels: Mapping[str, float], usual: float
 ) -> Found:
     """Days that are over, of which a system was seen in a smaller share than was `wanted` of it.
 
-    `levels` are those of systems that have one of their own, `usual` is every other's. A system that was looked at in
-    the week before and has no row is seen in nothing of the day, nor is one whose row has no fetch: once a later day
-    is over, it is too.
+    `levels` are those of systems that have one of their own, whose days come first; `usual` is every other's. A system
+    that was looked at in the week before and has no row is seen in nothing of the day, nor is one whose row has no
+    fetch: once a later day is over, it is too.
     """
     over = "(SELECT max(local_date) FROM warehouse.system_service_day WHERE is_complete)"
     days = f"""
         SELECT system_id, local_date, coalesce(good_share, 0) AS good_share, longest_gap_s,
-               coalesce({_map(levels)}[system_id], {usual}::DOUBLE) AS wanted
+               coalesce({_map(levels)}[system_id], {usual}::DOUBLE) AS wanted,
+               {_map(levels)}[system_id] IS NOT NULL AS {OWN_LEVEL}
         FROM (SELECT DISTINCT system_id, local_date + unnest(range(8))::INTEGER AS local_date
               FROM warehouse.system_service_day
               WHERE {between(SYSTEM_SERVICE_DAY.column("local_date"), first - 7 * DAY, last)})
@@ -460,7 +465,7 @@ def meets_service_level(
     return look(
         con,
         f"({days})",
-        f"SELECT * FROM ({days}) WHERE good_share < wanted ORDER BY local_date, system_id",
+        f"SELECT * FROM ({days}) WHERE good_share < wanted ORDER BY {OWN_LEVEL} DESC, local_date, system_id",
     )
 
 

@@ -14,11 +14,15 @@ import pytest
 from dagster._core.events import EngineEventData
 from dagster._core.launcher import WorkerStatus
 
+from bike_assets.definitions import defs
 from bike_assets.defs import launcher as module
-from bike_assets.defs.launcher import HOST_TAG, LAUNCHED_TAG, WatchedRunLauncher, Worker
+from bike_assets.defs.executor import in_one_process
+from bike_assets.defs.launcher import HOST_TAG, LAUNCHED_TAG, WatchedRunLauncher, Worker, place
 from bike_assets.defs.orphans import end_orphans
+from bike_assets_tests.conftest import CHECKOUT
 
-HERE = {HOST_TAG: socket.gethostname()}
+HERE = {HOST_TAG: place()}
+IN_A_CONTAINER = {HOST_TAG: f"{place().rpartition('/')[0]}/1"}
 STATUS = dg.DagsterRunStatus
 
 
@@ -30,6 +34,18 @@ def nothing() -> None:
 @dg.job
 def idle() -> None:
     nothing()
+
+
+@dg.op
+def asks_for_its_place(context: dg.OpExecutionContext) -> None:
+    run = context.instance.get_run_by_id(context.run_id)
+    assert run is not None
+    assert run.tags[HOST_TAG] == place()
+
+
+@dg.job(executor_def=in_one_process)
+def placed() -> None:
+    asks_for_its_place()
 
 
 @pytest.fixture
@@ -84,13 +100,54 @@ def test_a_run_of_this_machine_runs_while_its_process_lives(instance: dg.Dagster
 
 def test_of_a_run_of_another_machine_nothing_is_said(instance: dg.DagsterInstance, dead: int) -> None:
     assert says(instance, run_of(instance, dead, {HOST_TAG: "elsewhere"})) is WorkerStatus.RUNNING
+    assert says(instance, run_of(instance, dead, IN_A_CONTAINER)) is WorkerStatus.RUNNING
     assert says(instance, run_of(instance, dead, {})) is WorkerStatus.RUNNING
+
+
+def test_a_run_of_this_machine_before_its_last_boot_is_gone(instance: dg.DagsterInstance) -> None:
+    before = {HOST_TAG: f"{socket.gethostname()}/00000000-0000-0000-0000-000000000000/4026531836"}
+    assert says(instance, run_of(instance, os.getpid(), before)) is WorkerStatus.NOT_FOUND
+
+
+def test_the_place_of_a_container_is_another_one() -> None:
+    """Namespaces of users and processes are what a container is, as far as pids are concerned."""
+    apart = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
+    if subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("namespaces cannot be made here")
+    words = (sys.executable, "-c", "from bike_assets.defs.launcher import place; print(place())")
+    within, beside = (
+        subprocess.run(command, check=True, capture_output=True, text=True, cwd=CHECKOUT).stdout.strip()
+        for command in ([*apart, *words], words)
+    )
+    assert beside == place()
+    assert within != place()
+    assert within.partition("/")[0] == socket.gethostname()
+
+
+def test_a_run_of_another_container_is_judged_by_its_code_server_and_not_by_a_pid_of_ours(
+    instance: dg.DagsterInstance, nowhere: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of ours has the number that the run's had there."""
+    monkeypatch.setattr(module, "SERVER_BACK_S", 0)
+    for where in (IN_A_CONTAINER, {}):
+        run = run_of(instance, os.getpid(), nowhere | where)
+        assert says(instance, run) is WorkerStatus.NOT_FOUND, where
+
+
+def test_a_run_tells_of_its_place_before_its_first_step(instance: dg.DagsterInstance) -> None:
+    with dg.DagsterInstance.local_temp() as shared:
+        result = dg.execute_job(dg.reconstructable(placed), shared)
+        assert result.success
+        run = shared.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags[HOST_TAG] == place()
+    assert defs.resolve_job_def("build_days").executor_def is in_one_process
 
 
 def test_a_launched_run_runs_while_its_process_lives_whatever_became_of_its_code_server(
     instance: dg.DagsterInstance, nowhere: dict[str, str]
 ) -> None:
-    assert says(instance, run_of(instance, os.getpid(), nowhere)) is WorkerStatus.RUNNING
+    assert says(instance, run_of(instance, os.getpid(), nowhere | HERE)) is WorkerStatus.RUNNING
 
 
 def test_a_run_that_is_gone_with_its_code_server_is_left_until_there_is_another_one_to_retry_it(
@@ -110,7 +167,7 @@ def test_a_start_ends_all_runs_whose_process_is_gone_at_once(
         run_of(instance, None, nowhere, STATUS.STARTING).run_id: STATUS.FAILURE,
         run_of(instance, dead, HERE).run_id: STATUS.FAILURE,
         run_of(instance, dead, nowhere, STATUS.CANCELING).run_id: STATUS.CANCELED,
-        run_of(instance, os.getpid(), nowhere).run_id: STATUS.STARTED,
+        run_of(instance, os.getpid(), nowhere | HERE).run_id: STATUS.STARTED,
         run_of(instance, None, {}, STATUS.NOT_STARTED).run_id: STATUS.NOT_STARTED,
     }
     ended = end_orphans(instance)

@@ -13,7 +13,7 @@ from bike_assets.definitions import defs
 from bike_assets.defs.news import tell_what_is_built
 from bike_assets.defs.partitions import DAYS, day_of, days_of, tags_of
 from bike_assets.defs.schedules import every_morning, every_night
-from bike_assets.defs.warehouse.checks import warehouse_checks
+from bike_assets.defs.warehouse.checks import meets_service_level, warehouse_checks
 from bike_assets.model.errors import WrongDay
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS
@@ -23,10 +23,12 @@ from bike_assets.model.warehouse import (
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
     STATION_QUALITY,
+    SYSTEM_SERVICE_DAY,
 )
 from bike_assets_tests.defs.conftest import Home, failure
 from bike_assets_tests.lake.rows import write, write_messages
 from bike_assets_tests.model.builders import poll
+from bike_assets_tests.quality.test_warehouse import service
 
 NOW = datetime(2024, 3, 31, 6, tzinfo=UTC)
 BUILT = ("2024-03-28", "2024-03-29", "2024-03-30")
@@ -208,6 +210,21 @@ def checked(home: Home, checks: list[dg.AssetChecksDefinition]) -> dg.ExecuteInP
     tags = tags_of(date(2024, 3, 30), date(2024, 3, 30))
     with dg.DagsterInstance.ephemeral() as instance:
         return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+
+
+@pytest.mark.parametrize(
+    ("system_id", "passed", "severity"),
+    [("oslo", False, "ERROR"), ("lyon", False, "WARN"), ("nantes", True, "WARN")],
+)
+def test_to_be_seen_less_than_its_own_level_is_an_error_and_less_than_the_usual_one_a_warning(
+    home: Home, system_id: str, passed: bool, severity: str
+) -> None:
+    home.sources.write_text(home.sources.read_text().replace('"oslo"', '"oslo"\nservice_level = 0.5', 1))
+    shares = {"oslo": 0.51, "lyon": 0.96, "nantes": 0.96} | ({} if passed else {system_id: 0.49})
+    day = date(2024, 3, 30)
+    write(home.lake, SYSTEM_SERVICE_DAY, [service(day, each, good_share=of) for each, of in shares.items()])
+    (found,) = checked(home, [meets_service_level]).get_asset_check_evaluations()
+    assert (found.passed, found.severity.value) == (passed, severity)
 
 
 def test_a_check_over_an_empty_day_holds(home: Home) -> None:

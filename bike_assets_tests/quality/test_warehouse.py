@@ -502,6 +502,14 @@ def test_a_system_that_was_seen_less_than_is_wanted_is_told_with_both_shares(tmp
         ("l'est", str(MONDAY), 0.96, 0.99), ("roma", str(MONDAY), 0.9, 0.95)]
 
 
+def test_systems_with_a_level_of_their_own_come_first_and_are_known(tmp_path: Path) -> None:
+    """So that whether one of them is among the first shown tells whether one is among all."""
+    others = [service(MONDAY, f"city-{n:02}", good_share=0.1) for n in range(30)]
+    write(tmp_path, SYSTEM_SERVICE_DAY, [*others, service(MONDAY, "roma")])
+    found = found_in(tmp_path, partial(meets_service_level, levels={"roma": 0.99}, usual=0.95))
+    assert [bad["is_own_level"] for bad in found.first_bad] == [True, *[False] * 19]
+
+
 def test_a_day_that_is_not_over_is_not_judged(tmp_path: Path) -> None:
     assert seen_less(tmp_path, {}, service(MONDAY), service(MONDAY + DAY, good_share=0.1, is_complete=False)) == []
 

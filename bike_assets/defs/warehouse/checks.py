@@ -180,10 +180,15 @@ warehouse_checks = [_checks(table, *_of_any(table), *_OWN.get(table.name, [])) f
 
 @dg.asset_check(asset=list(SYSTEM_SERVICE_DAY.path))
 def meets_service_level(context: dg.AssetCheckExecutionContext, lake: Lake, sources: Sources) -> dg.AssetCheckResult:
-    """Of each day that is over, a system was seen in the share that the sources file or the settings want."""
+    """Of each day that is over, a system was seen in the share that the sources file or the settings want.
+
+    An error for a system whose share the sources file sets: somebody promised it. A warning for the others.
+    """
+    from bike_assets.quality.warehouse import OWN_LEVEL
     from bike_assets.quality.warehouse import meets_service_level as rule
 
     first, last = days_of(context.run) or lake.days(SYSTEM_SERVICE_DAY)
     with lake.duckdb() as con:
         found = rule(con, first, last, sources.service_levels(), sources.service_level)
-    return check_result(found, may_be_empty=True, severity=WARN)
+    is_promised = any(row[OWN_LEVEL] for row in found.first_bad)
+    return check_result(found, may_be_empty=True, severity=ERROR if is_promised else WARN)
