@@ -309,7 +309,7 @@ def build(
 
     Examples: `bike build 2026-11-20`, `bike build 2026-11-01 2026-11-20`.
     """
-    from bike_assets.local.build import build_range, remarks
+    from bike_assets.local.build import build_range, found_by, remarks
 
     steps = build_range(settings_of(), first, last or first, console=err)
     if as_json:
@@ -319,8 +319,7 @@ def build(
     out.print(f"Built: {built}.")
     for step in steps:
         if step["passed"] is False:
-            said = f"{step['what']}: {step['bad']} bad rows. All of them: {step['see_all']}"
-            out.print(f"[yellow]look at[/] {escape(said)}", highlight=False, soft_wrap=True)
+            out.print(f"[yellow]look at[/] {escape(safe_text(found_by(step)))}", highlight=False, soft_wrap=True)
     for sentence in remarks(steps, last or first, datetime.now(UTC).date()):
         out.print(sentence, highlight=False, soft_wrap=True)
 

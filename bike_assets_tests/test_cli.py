@@ -195,6 +195,7 @@ def test_what_was_refused_commands_no_terminal(bike: Bike) -> None:
         assert r"bad \x1b[2J\u202e[bold]" in done.stdout
     assert "(ok, 1 of 3 rows refused), row 0" in bike("rejections", "show", "oslo").stdout
     assert bike.json("rejections", "show", "oslo")[0]["payload"] == f"{ESCAPE}\n{{}}"
+    assert bike.error("rejections", "show", "olso").startswith("error: olso was never asked: ")
     (group,) = bike.json("rejections", "list", "--since", "2026-06-01")
     assert (group["system_id"], group["rows"], group["first_at"]) == ("oslo", 1, "2026-06-01T12:00:00Z")
     assert bike.json("rejections", "list", "--since", "2026-06-02") == []

@@ -217,6 +217,11 @@ def ask(lake: Path, query: str) -> Answered:
         _refuse_writes(con, query)
         result = con.execute(query)
         return Answered([column[0] for column in result.description or []], result.fetchall())
+    except duckdb.CatalogException as err:
+        # What DuckDB proposes instead are tables of its own.
+        raise broken_table(lake, err) or WrongQuery(
+            f"DuckDB cannot answer this: {str(err).splitlines()[0]} `bike sql \"show tables\"` lists the tables."
+        ) from None
     except duckdb.Error as err:
         raise broken_table(lake, err) or WrongQuery(f"DuckDB cannot answer this: {err}") from None
     finally:

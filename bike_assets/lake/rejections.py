@@ -68,6 +68,14 @@ def newest(
         ORDER BY fetched_at DESC, row_index""", given)  # fmt: skip
 
 
+def was_asked(con: duckdb.DuckDBPyConnection, system_id: str) -> bool:
+    """Whether the tables have a poll of the system, or something that was refused of it."""
+    return any(
+        con.execute(f"SELECT 1 FROM {table.name} WHERE system_id = $1 LIMIT 1", [system_id]).fetchall()
+        for table in TABLES
+    )
+
+
 def first_rejected(
     con: duckdb.DuckDBPyConnection, system_id: str, feed: str | None, since: datetime
 ) -> datetime | None:

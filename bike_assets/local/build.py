@@ -1,6 +1,6 @@
 """`bike build`: days of the warehouse, shown as they are built."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -29,7 +29,7 @@ def build_range(settings: Settings, first: str, last: str, console: Console) -> 
             show(step)
 
         build_days(defs.resolve_job_def("build_days"), *days, dagster_home(settings), on_step, console.print)
-    names = ("rows", "passed", "bad", "see_all")
+    names = ("rows", "passed", "bad", "first_bad", "see_all")
     return [{"what": what, **{name: getattr(step, name, None) for name in names}} for what, step in steps.items()]
 
 
@@ -39,6 +39,19 @@ def remarks(steps: list[dict[str, Any]], last: str, today: date) -> Iterator[str
         yield "Nothing was recorded of these days: `bike sql` tells which there are in events.polls."
     elif date.fromisoformat(last) >= today:
         yield f"{last} is not over (UTC): what is still to come of it counts as unknown until it is built again."
+
+
+def found_by(step: Mapping[str, Any]) -> str:
+    """What a check found that did not hold, in a line: how much, and the first of it."""
+    if not step["bad"]:
+        return f"{step['what']}: not yet, or nothing was checked."
+    first = ", ".join(f"{name} {value}" for name, value in step["first_bad"][0].items() if value is not None)
+    where = step["see_all"] if len(step["see_all"]) <= _LINE else "in Dagster, or by --json"
+    return f"{step['what']}: {step['bad']} bad rows, the first: {first}. All of them: {where}"
+
+
+_LINE = 160
+"""A question of more characters says nothing to who reads it."""
 
 
 @contextmanager

@@ -38,10 +38,16 @@ def list_rejections(
 def show_rejections(
     settings: Settings, system_id: str, feed: str | None, since: str | None, limit: int
 ) -> list[dict[str, Any]]:
-    """The newest refused rows of a system. Raises WrongSettings for what is no time, LakeBroken."""
+    """The newest refused rows of a system.
+
+    Raises WrongSettings for what is no time, SomethingMissing for a system that was never asked, LakeBroken.
+    """
     at = None if since is None else instant_of(since)
     with connect(settings.lake, rejections.TABLES) as con:
-        return _asked(settings, lambda: rejections.newest(con, limit, system_id, feed, at))
+        found = _asked(settings, lambda: rejections.newest(con, limit, system_id, feed, at))
+        if not found and not _asked(settings, lambda: rejections.was_asked(con, system_id)):
+            raise SomethingMissing(f"{system_id} was never asked: `bike status` names the systems that are.")
+    return found
 
 
 def restore(

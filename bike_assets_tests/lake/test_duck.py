@@ -237,6 +237,11 @@ def test_a_question_that_duckdb_does_not_understand_is_answered_with_its_reason(
         ask(tmp_path, "SELECT bikes FROM events.polls")
 
 
+def test_who_asks_of_a_table_that_there_is_not_is_told_how_to_see_the_tables(tmp_path: Path) -> None:
+    with pytest.raises(WrongQuery, match=r"nosuch does not exist! `bike sql \"show tables\"` lists the tables\.$"):
+        ask(tmp_path, "FROM nosuch")
+
+
 # What is broken
 
 
