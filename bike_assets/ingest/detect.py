@@ -8,12 +8,18 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import nsmallest
-from itertools import compress
+from itertools import accumulate, compress
 from operator import is_not
 
 from bike_assets.ingest.memory import Known, SystemMemory, VehicleMemory, one_of
 from bike_assets.model.answers import Description, StationPoll, StationRow
-from bike_assets.model.constants import ABSENCE_MEMORY, ABSENT_STATIONS, DESCRIPTION_MEMORY, UNLISTED_STATIONS
+from bike_assets.model.constants import (
+    ABSENCE_MEMORY,
+    ABSENT_STATIONS,
+    DESCRIPTION_MEMORY,
+    UNLISTED_CHARACTERS,
+    UNLISTED_STATIONS,
+)
 from bike_assets.model.messages import EventKind, StationInformation, StationStatus
 from bike_assets.model.readings import Reading, State, state_of
 
@@ -108,9 +114,10 @@ def forget_descriptions(memory: SystemMemory, listed: Collection[str], at: datet
     before = memory.unlisted_since
     unlisted = {each: before.get(each, at) for each in memory.descriptions.keys() - listed - memory.stations.keys()}
     gone = {each for each, since in unlisted.items() if at - since > DESCRIPTION_MEMORY}
-    excess = len(unlisted) - UNLISTED_STATIONS
-    if excess > len(gone):
-        gone = set(nsmallest(excess, unlisted, key=lambda each: (unlisted[each], each)))
+    newest = sorted(unlisted, key=lambda each: (unlisted[each], each), reverse=True)
+    lengths = accumulate(map(len, newest))
+    gone |= {each for place, (each, characters) in enumerate(zip(newest, lengths, strict=True))
+             if place >= UNLISTED_STATIONS or characters > UNLISTED_CHARACTERS}  # fmt: skip
     memory.unlisted_since = {each: unlisted[each] for each in sorted(unlisted.keys() - gone)}
     for station_id in gone:
         del memory.descriptions[station_id]

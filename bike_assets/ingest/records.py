@@ -179,7 +179,7 @@ def _judge_parsed(memory: SystemMemory, at: datetime, parsed: Parsed) -> Verdict
         error = _staleness(memory, parsed.feed_updated_at, at)
         if error:
             return replace(verdict, outcome=Outcome.STALE, error=error)
-    if isinstance(parsed, TypesPoll) and not parsed.rows and memory.electric_types is not None:
+    if isinstance(parsed, TypesPoll) and not parsed.rows and (parsed.rows_in or memory.electric_types):
         return replace(verdict, outcome=Outcome.INVALID, error="no accepted row where vehicle types are known")
     if isinstance(parsed, VehiclePoll):
         # A list without any row says that all are ridden, as in a small system they may be.
@@ -229,9 +229,10 @@ def _follow(memory: SystemMemory, feed: str, answer: Answer, verdict: Verdict) -
         case InformationPoll(descriptions=descriptions):
             news = describe(memory, descriptions.items(), at)
             return Detected(information=news, undescribed=forget_descriptions(memory, descriptions.keys(), at))
-        case TypesPoll(electric_types=types, rejected=rejected):
+        case TypesPoll(electric_types=types, rejected=rejected, types=accepted):
             # A type whose row is rejected stays what it was.
-            electric = frozenset(types) | (memory.electric_types or frozenset() if rejected else frozenset())
+            kept = memory.electric_types - accepted if rejected and memory.electric_types else frozenset()
+            electric = kept.union(types)
             if memory.electric_types != electric:
                 memory.electric_types = electric
                 memory.last_poll = None  # equal rows now mean other readings
@@ -249,8 +250,9 @@ def _follow_vehicles(
         case VehiclePoll() as poll:
             _follow_time(own, poll.feed_updated_at, at)
             return detect_vehicles(memory.system_id, own, poll, at)
-        case TypesPoll(ranges_m=told, rejected=rejected):
-            ranges_m = own.ranges_m | told if rejected else told
+        case TypesPoll(ranges_m=told, rejected=rejected, types=accepted):
+            kept = {each: far for each, far in own.ranges_m.items() if rejected and each not in accepted}
+            ranges_m = kept | told
             if ranges_m != own.ranges_m:
                 own.ranges_m = ranges_m
                 return DetectedVehicles()

@@ -13,7 +13,10 @@ from bike_assets.model.errors import KafkaRefuses
 log = structlog.get_logger()
 
 MESSAGE_BYTES = 1_000_000
-"""A message's key and value; a broker takes 1,048,588 bytes for a batch of them, if nobody told it otherwise."""
+"""A message as Kafka's client counts it; a broker takes 1,048,588 bytes for a batch of them, where nobody told it another
+number."""
+FRAME_BYTES = 1_000
+"""The client counts what it puts round key and value too: less than this."""
 
 TOLD_CHARACTERS = 200
 """Of what an unexpected exception says: it can repeat a body."""
@@ -45,7 +48,7 @@ def _refuse_too_large(atom: Atom) -> None:
     for record in atom.records:
         # A character of a key is four bytes at the most.
         size = len(record.value or b"") + 4 * len(record.key)
-        if size > MESSAGE_BYTES:
+        if size > MESSAGE_BYTES - FRAME_BYTES:
             raise KafkaRefuses(f"a message of {record.topic.name} would have {size} bytes, Kafka takes {MESSAGE_BYTES}")
 
 

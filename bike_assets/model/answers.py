@@ -118,7 +118,9 @@ class SystemPoll:
 
 @dataclass(frozen=True, slots=True)
 class TypesPoll:
-    """A read `vehicle_types`: the ids of those that are electric, and how far each goes when full, in m."""
+    """A read `vehicle_types`: the ids of those that are electric, how far each goes when full, in m, and all `types`
+    whose rows were accepted.
+    """
 
     electric_types: list[str]
     rows: int
@@ -126,6 +128,7 @@ class TypesPoll:
     rows_in: int
     rejected: Sequence[RejectedRow] = field(default=())
     ranges_m: dict[str, float] = field(default_factory=dict)
+    types: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

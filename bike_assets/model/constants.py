@@ -14,8 +14,9 @@ names its stations anew at each poll has more in a day than memory has room for.
 
 DESCRIPTION_MEMORY = timedelta(days=30)
 UNLISTED_STATIONS = 1_000
-"""How long a description is remembered of a station that is no longer listed, and of how many a system: who comes back
-within that time, described as before, is not described again."""
+UNLISTED_CHARACTERS = 100_000
+"""How long a description is remembered of a station that is no longer listed, and of how many a system, whose ids have
+how many characters together: who comes back within that time, described as before, is not described again."""
 
 BULK_STEP_BIKES = 5
 BULK_INTERVAL = timedelta(minutes=10)

@@ -150,6 +150,15 @@ def test_of_more_unlisted_stations_than_are_remembered_the_oldest_are_forgotten(
     assert sorted(memory.descriptions) == ["2", "3", "4", "5"]
 
 
+def test_of_unlisted_stations_with_long_ids_fewer_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detecting, "UNLISTED_CHARACTERS", 250)
+    ids = [f"{n}" * 100 for n in range(1, 6)]
+    memory = SystemMemory("town")
+    describe(memory, [(each, square_renamed()) for each in ids], NOON)
+    assert forget_descriptions(memory, set(), after(hours=1)) == ids[:3]
+    assert list(memory.unlisted_since) == ids[3:]
+
+
 def test_ids_that_change_at_each_poll_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those seen last are remembered as absent; how many were forgotten early is told with the next hour."""
     monkeypatch.setattr(detecting, "ABSENT_STATIONS", 5)

@@ -158,13 +158,26 @@ def test_types_that_are_broken_or_gone_stay_what_they_were() -> None:
     electric = {"vehicle_type_id": "e", "propulsion_type": "electric", "max_range_meters": 1000}
     human = {"vehicle_type_id": "h", "propulsion_type": "human"}
     memory = SystemMemory("made_gbfs")
-    answers = [told(1, electric, human), told(2, {"vehicle_type_id": "e"}, human), told(3), told(4, human)]
+    answers = [told(1, electric, human), told(2, {"vehicle_type_id": "e"}, human), told(3), told(4, human), told(5),
+               told(6)]
     found = []
     for each in answers:
         poll = taken(memory, each).poll
         found.append((str(poll.outcome), memory.electric_types, memory.vehicles.ranges_m))
     known = frozenset("e"), {"e": 1000.0}
-    assert found == [("ok", *known), ("ok", *known), ("invalid", *known), ("ok", frozenset(), {})]
+    assert found[:3] == [("ok", *known), ("ok", *known), ("invalid", *known)]
+    assert found[3:] == [("ok", frozenset(), {})] * 3, "where none was, none may be"
+
+
+def test_a_type_that_is_accepted_is_what_it_says_though_another_is_rejected() -> None:
+    def told(minute: int, *types: dict[str, Any]) -> Answer:
+        body = {"last_updated": 1, "ttl": 0, "version": "2.3", "data": {"vehicle_types": types}}
+        return decoded(GBFS.line(after(minutes=minute), "vehicle_types", body=body))
+
+    memory = SystemMemory("made_gbfs")
+    taken(memory, told(1, {"vehicle_type_id": "a", "propulsion_type": "electric", "max_range_meters": 1000}))
+    taken(memory, told(2, {"vehicle_type_id": "a", "propulsion_type": "human"}, {"vehicle_type_id": "broken"}))
+    assert (memory.electric_types, memory.vehicles.ranges_m) == (frozenset(), {})
 
 
 def test_rows_in_are_counted_apart_from_what_became_of_them() -> None:

@@ -10,12 +10,16 @@ from structlog.testing import capture_logs
 
 from bike_assets.ingest import records, taking
 from bike_assets.ingest.memory import SystemMemory
+from bike_assets.ingest.records import Atom, Record
+from bike_assets.ingest.taking import _refuse_too_large
 from bike_assets.model import topics
 from bike_assets.model.answers import Answer
+from bike_assets.model.errors import KafkaRefuses
 from bike_assets.model.messages import Outcome
 from bike_assets_tests.ingest.builders import RANGES, after, status
 from bike_assets_tests.ingest.stand_in import StandInKafka, StandInWriter
 from bike_assets_tests.ingest.test_lanes import Running, committed
+from bike_assets_tests.model.builders import poll
 from bike_assets_tests.oracle.made import Station
 
 SAID = "lone \ud800 surrogate\nand a second line"
@@ -117,6 +121,15 @@ def test_a_message_that_kafka_would_not_take_is_found_before() -> None:
     assert [row["outcome"] for row in kafka.rows(topics.POLLS)] == ["ok", "invalid", "ok"]
     assert max(len(record.key.encode()) + len(record.value or b"") for record in kafka.committed[0]) < 1_000_000
     assert writer.memories["made_gbfs"].vehicles.ranges_m == {}
+
+
+def test_what_kafka_puts_round_a_message_is_counted_with_it() -> None:
+    def atom(size: int) -> Atom:
+        return Atom(poll(), [Record(topics.STATION_STATE, "oslo", b"x" * size)])
+
+    _refuse_too_large(atom(998_900))
+    with pytest.raises(KafkaRefuses, match="would have 999001 bytes"):
+        _refuse_too_large(atom(998_985))
 
 
 def test_what_cannot_be_read_back_is_left_out_told_and_counted() -> None:

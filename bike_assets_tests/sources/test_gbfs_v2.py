@@ -241,7 +241,8 @@ def test_electric_and_electric_assist_are_electric() -> None:
     kinds = ["human", "electric", "electric_assist", "combustion", "hybrid"]
     rows = [{"vehicle_type_id": kind, "form_factor": "bicycle", "propulsion_type": kind} for kind in kinds]
     poll = parse_vehicle_types(gbfs({"vehicle_types": [*rows, {"vehicle_type_id": "x"}]}), "city")
-    assert poll == TypesPoll(["electric", "electric_assist"], 5, NOON, 6, poll.rejected)
+    assert poll == TypesPoll(["electric", "electric_assist"], 5, NOON, 6, poll.rejected, types=poll.types)
+    assert poll.types == {"human", "electric", "electric_assist", "combustion", "hybrid"}
     assert [row.row_index for row in poll.rejected] == [5]
 
 

@@ -167,7 +167,8 @@ class Version(Generic[Time, Said]):
         ranges = {each.vehicle_type_id: each.max_range_meters for each in types if each.max_range_meters}
         if max(sum(map(len, electric)), sum(map(len, ranges))) > MAX_ELECTRIC:
             raise FeedMalformed(system_id, "the answer has more electric vehicle types than can be remembered")
-        return TypesPoll(electric, len(types), self.instant(feed.last_updated), len(raws), rejected, ranges)
+        ids = frozenset(each.vehicle_type_id for each in types)
+        return TypesPoll(electric, len(types), self.instant(feed.last_updated), len(raws), rejected, ranges, ids)
 
     def parse_vehicle_status(self, body: bytes, system_id: str) -> VehiclePoll:
         """The vehicles of one poll."""
