@@ -13,8 +13,7 @@ from bike_assets.model.errors import KafkaRefuses
 log = structlog.get_logger()
 
 MESSAGE_BYTES = 1_000_000
-"""A message as Kafka's client counts it; a broker takes 1,048,588 bytes for a batch of them, where nobody told it another
-number."""
+"""A message as Kafka's client counts it; a broker takes 1,048,588 bytes for a batch of them, unless told otherwise."""
 FRAME_BYTES = 1_000
 """The client counts what it puts round key and value too: less than this."""
 

@@ -107,4 +107,4 @@ def test_types_are_as_in_gbfs_2() -> None:
     kinds = ("human", "electric")
     rows = [{"vehicle_type_id": kind, "propulsion_type": kind, "name": texts(en=kind)} for kind in kinds]
     poll = GBFS_3.parse_vehicle_types(gbfs({"vehicle_types": rows}, **V3), "city")
-    assert poll == TypesPoll(["electric"], 2, NOON, 2, [])
+    assert poll == TypesPoll(["electric"], 2, NOON, 2, [], types=frozenset(kinds))
