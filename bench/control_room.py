@@ -19,7 +19,7 @@ from bench.demo import demo, home_with_jars, is_page_live, wait_for
 from bench.report import result, say
 from bench.world import SYSTEMS, write_world
 from bench.year import write_days
-from bike_assets.local.home import CHECKOUT
+from bike_assets.local.home import CHECKOUT, instance_settings
 from bike_assets.model.warehouse import WAREHOUSE_TABLES
 from bike_assets_tests.browser import chromium
 from bike_assets_tests.journeys.dagsters import Dagster
@@ -139,7 +139,7 @@ def _year(stock_page_s: float) -> None:
         write_world(template, 1 / SYSTEMS)
         events = write_days(template, made.path / "lake", first, BACKFILLED.days)
         instance.mkdir()
-        (instance / "dagster.yaml").write_text((CHECKOUT / "dagster.yaml").read_text())
+        (instance / "dagster.yaml").write_text(instance_settings())
         made.environment |= {"DAGSTER_HOME": str(instance), "BIKE_FIRST_DAY": f"{_today() - TWO_YEARS}"}
         with running_dagster(made, OURS, "-w", CHECKOUT / "workspace.yaml") as ours:
             days = {"dagster/asset_partition_range_start": f"{first}",

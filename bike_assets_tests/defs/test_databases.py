@@ -162,7 +162,6 @@ def test_a_database_that_is_down_is_said_in_its_own_words(instance: dg.DagsterIn
 
 def test_each_database_has_a_pool_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BIKE_POSTGRES", "postgresql://h/bikes")
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text((CHECKOUT / "dagster.yaml").read_text())
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         make_known(instance)

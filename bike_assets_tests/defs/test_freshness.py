@@ -29,8 +29,7 @@ def test_every_asset_has_the_freshness_policy_of_its_layer(spec: dg.AssetSpec) -
     assert spec.freshness_policy == POLICIES[spec.key.path[-1] if spec.key.path[0] == "serving" else spec.key.path[0]]
 
 
-def test_our_instance_judges_freshness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+def test_our_instance_judges_freshness(tmp_path: Path) -> None:
     shutil.copy(Path(__file__).parents[2] / "dagster.yaml", tmp_path)
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance.freshness_enabled

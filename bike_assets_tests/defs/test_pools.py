@@ -29,11 +29,6 @@ JOBS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def dagster_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-
-
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_takes_the_pools_of_what_it_writes(name: str) -> None:
     assert pools_of(defs.resolve_job_def(name)) == JOBS[name]

@@ -12,7 +12,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetEventTagsTable, AssetKeyTable, SqlEventLogStorageTable
 
 from bike_assets.defs.storage import BATCH_SIZE, EventLog
-from bike_assets_tests.conftest import CHECKOUT
+from bike_assets.local.home import instance_settings
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2025-01-01", timezone="UTC")
 E, A, T = SqlEventLogStorageTable.c, AssetKeyTable.c, AssetEventTagsTable.c
@@ -38,7 +38,7 @@ def holds() -> dg.AssetCheckResult:
 def made_by(home: Path, monkeypatch: pytest.MonkeyPatch, *, ours: bool) -> Iterator[dg.DagsterInstance]:
     """An instance in which a range of days was built, then a part of it once more."""
     home.mkdir()
-    (home / "dagster.yaml").write_text((CHECKOUT / "dagster.yaml").read_text() if ours else "")
+    (home / "dagster.yaml").write_text(instance_settings() if ours else "")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     monkeypatch.setenv(BATCH_SIZE, "20" if ours else "0")
     with dg.DagsterInstance.from_config(str(home)) as instance:
@@ -116,6 +116,6 @@ def test_events_that_are_stored_together_are_held_as_dagster_holds_them_one_by_o
 def test_a_process_with_our_storage_lets_events_come_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     monkeypatch.delenv(BATCH_SIZE, raising=False)
-    (tmp_path / "dagster.yaml").write_text((CHECKOUT / "dagster.yaml").read_text())
+    (tmp_path / "dagster.yaml").write_text(instance_settings())
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance._is_batch_writing_enabled()

@@ -1,7 +1,6 @@
 """kill -9 of what a run hangs on: nothing stays STARTED, and the run is started again and succeeds."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import psutil
 import pytest
 import requests
 
-from bike_assets.local.home import CHECKOUT
+from bike_assets.local.home import instance_settings
 from bike_assets_tests.journeys.homes import BIN, Home, home, wait_until
 
 READY_S, ENDS_S = 60, 60
@@ -34,7 +33,7 @@ class ControlRoom:
         self.url = made.url("DAGSTER_PORT")
         dagster_home = made.path / "dagster"
         dagster_home.mkdir()
-        shutil.copy(CHECKOUT / "dagster.yaml", dagster_home)
+        (dagster_home / "dagster.yaml").write_text(instance_settings())
         code = Path(__file__).parent / "waiting_job.py"
         self._workspace = made.path / "workspace.yaml"
         location = f"{{relative_path: {code}, location_name: tests}}"
