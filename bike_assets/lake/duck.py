@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import duckdb
 import pyarrow as pa
 
-from bike_assets.lake.tables import arrow_schema, open_table, table_path
+from bike_assets.lake.tables import arrow_schema, is_there, open_table, table_path
 from bike_assets.model.constants import ABANDONED_AFTER, MAX_GAP
 from bike_assets.model.errors import LakeBroken, WrongQuery
 from bike_assets.model.schema import Table
@@ -85,7 +85,7 @@ def _is_named(table: Table, query: str) -> bool:
 
 
 def _show(con: duckdb.DuckDBPyConnection, lake: Path, table: Table) -> None:
-    if not (table_path(lake, table) / "_delta_log").exists():
+    if not is_there(lake, table):
         _empty(con, table)
         return
     try:

@@ -19,7 +19,7 @@ from deltalake.exceptions import CommitFailedError
 
 from bike_assets.lake.maintenance import ABANDONED_S
 from bike_assets.lake.rows import read_rows, replace_days
-from bike_assets.lake.tables import open_table, table_path
+from bike_assets.lake.tables import is_there, open_table, table_path
 from bike_assets.model.errors import LakeBroken, NotForgotten
 from bike_assets.model.tables import EVENTS_USERS
 
@@ -40,7 +40,7 @@ class TakenOut:
 
 def ids_by_email(lake: Path, email_hash: str) -> set[str]:
     """The members of the table whose address has this hash."""
-    if not _is_there(lake):
+    if not is_there(lake, EVENTS_USERS):
         return set()
     rows = read_rows(open_table(lake, EVENTS_USERS), EVENTS_USERS)
     return set(rows.filter(pc.equal(rows["email_hash"], email_hash))[_KEY].to_pylist())
@@ -48,7 +48,7 @@ def ids_by_email(lake: Path, email_hash: str) -> set[str]:
 
 def has_member(lake: Path, member_id: str) -> bool:
     """Whether the table has a row of this member."""
-    if not _is_there(lake):
+    if not is_there(lake, EVENTS_USERS):
         return False
     return member_id in read_rows(open_table(lake, EVENTS_USERS), EVENTS_USERS)[_KEY].to_pylist()
 
@@ -59,7 +59,7 @@ def take_out_members(lake: Path, member_ids: Collection[str]) -> TakenOut:
     The caller has made sure that no message of theirs is still on its way into the table. Other writers may go on.
     Raises LakeBroken, and NotForgotten where a file cannot be judged yet.
     """
-    if not _is_there(lake):
+    if not is_there(lake, EVENTS_USERS):
         return TakenOut(0, 0)
     return TakenOut(_take_out_rows(lake, member_ids), _remove_files(lake, member_ids))
 
@@ -125,7 +125,3 @@ def _is_abandoned(path: Path) -> bool:
         f"{path.name} of {EVENTS_USERS.name} is being written, or its writer was killed within the last hour: nobody "
         "can tell what is in it. Do the same again later."
     )
-
-
-def _is_there(lake: Path) -> bool:
-    return (table_path(lake, EVENTS_USERS) / "_delta_log").exists()

@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from bike_assets.lake.rows import COMMIT_ONLY
-from bike_assets.lake.tables import checkpoint, open_table, table_path
+from bike_assets.lake.tables import checkpoint, is_there, open_table, table_path
 from bike_assets.lake.versions import Day, note_compaction
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
@@ -65,7 +65,7 @@ def compact(lake: Path, table: Table, days: Collection[date]) -> Maintained:
     A day that is compact already is not rewritten. Sizes are those of the days, by the table's log; nothing where
     there is no table. Raises LakeBroken naming the table.
     """
-    if not _exists(lake, table):
+    if not is_there(lake, table):
         return _NOTHING
     before = _files_by_day(lake, table)
     asked = sorted((day for day in before if day is None or day in days), key=str)
@@ -84,7 +84,7 @@ def retain(lake: Path, table: Table, keep_days: int | None, today: date) -> Main
     The rows are gone at once, the files once `vacuum` finds them old enough. Sizes are those of the whole table, by
     its log. A table without days is left alone. Raises LakeBroken naming the table.
     """
-    if not _exists(lake, table):
+    if not is_there(lake, table):
         return _NOTHING
     before = _files_by_day(lake, table)
     whole = _size_of(before, before)
@@ -108,7 +108,7 @@ def vacuum(lake: Path, table: Table, older_than: timedelta = timedelta(days=7)) 
     who reads an older version, or streams from it, finds them. Sizes are bytes on disk, log included.
     Raises LakeBroken naming the table.
     """
-    if not _exists(lake, table):
+    if not is_there(lake, table):
         return _NOTHING
     before = _size_on_disk(table_path(lake, table))
     kept = max(older_than, timedelta(days=table.log_retention_days))
@@ -145,10 +145,6 @@ def _goes_with(checksum: str) -> str:
     if checksum.startswith("."):
         return checksum.removeprefix(".").removesuffix(".crc")
     return checksum.removesuffix(".crc") + ".json"
-
-
-def _exists(lake: Path, table: Table) -> bool:
-    return (table_path(lake, table) / "_delta_log").exists()
 
 
 def _is_scattered(files: Collection[int]) -> bool:

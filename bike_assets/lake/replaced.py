@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from bike_assets.lake.rows import COMMIT_ONLY
-from bike_assets.lake.tables import checkpoint, open_table, table_path
+from bike_assets.lake.tables import checkpoint, is_there, open_table
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.messages import StationInformation, SystemInformation
 from bike_assets.model.schema import Table
@@ -88,7 +88,7 @@ def _text(value: str) -> str:
 
 
 def _delete(lake: Path, table: Table, where: str) -> None:
-    if not (table_path(lake, table) / "_delta_log").exists():
+    if not is_there(lake, table):
         return
     for tries in range(TRIES):
         delta = open_table(lake, table)

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from datetime import date
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -32,6 +33,11 @@ def table_path(lake: Path, table: Table) -> Path:
     return lake.joinpath(*table.path)
 
 
+def is_there(lake: Path, table: Table) -> bool:
+    """Whether the table was made."""
+    return (table_path(lake, table) / "_delta_log").exists()
+
+
 def arrow_schema(table: Table) -> pa.Schema:
     """The table's schema as Arrow's, descriptions as the comments that Delta keeps."""
     return pa.schema([_arrow_field(column) for column in table.columns])
@@ -44,11 +50,10 @@ def _arrow_field(column: Column) -> pa.Field:
 
 def ensure_table(lake: Path, table: Table) -> None:
     """Make the table where it is missing, empty, with the features that the model fixes."""
-    path = table_path(lake, table)
-    if (path / "_delta_log").exists():
+    if is_there(lake, table):
         return
     DeltaTable.create(
-        str(path),
+        str(table_path(lake, table)),
         Schema.from_arrow(arrow_schema(table)),
         mode="ignore",
         partition_by=list(table.partitioned_by),
@@ -71,6 +76,12 @@ def open_table(lake: Path, table: Table) -> DeltaTable:
 def directory_of(delta: DeltaTable) -> Path:
     """Where an opened table lives: its address is an URI, where a space is %20."""
     return Path(unquote(delta.table_uri.removeprefix("file://")))
+
+
+def actions_of(delta: DeltaTable, version: int) -> list[dict[str, Any]] | None:
+    """What a commit of the table did, an action each; None where its log was let go."""
+    commit = directory_of(delta) / "_delta_log" / f"{version:020}.json"
+    return [json.loads(line) for line in commit.read_text().splitlines()] if commit.exists() else None
 
 
 def checkpoint(delta: DeltaTable, table: Table) -> None:
@@ -117,7 +128,7 @@ def byte_count(lake: Path, table: Table, days: tuple[date, date] | None = None) 
 
 def bytes_by_day(lake: Path, table: Table) -> dict[date | None, int]:
     """How many bytes the files of each day have, by the log alone; under None those of a table without days."""
-    if not (table_path(lake, table) / "_delta_log").exists():
+    if not is_there(lake, table):
         return {}
     return _by_day(open_table(lake, table), table, "size_bytes")
 
@@ -129,7 +140,7 @@ def row_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -
 
 def rows_by_day(lake: Path, table: Table) -> dict[date | None, int]:
     """How many rows each day has, by the table's Delta log alone; under None those of a table without days."""
-    if not (table_path(lake, table) / "_delta_log").exists():
+    if not is_there(lake, table):
         return {}
     return _by_day(open_table(lake, table), table, "num_records")
 

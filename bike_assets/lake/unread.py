@@ -8,8 +8,9 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
-from bike_assets.lake.tables import directory_of, open_table, rows_by_day, table_path
+from bike_assets.lake.tables import actions_of, is_there, open_table, rows_by_day
 from bike_assets.model.schema import Table
 
 LIVE_QUERY = "live"
@@ -18,8 +19,7 @@ LIVE_QUERY = "live"
 def days_unread(lake: Path, tables: Iterable[Table], query: str = LIVE_QUERY) -> set[date]:
     """The days of these tables with rows that the query has not done with; all where it has none of a table's."""
     read = _versions_read(lake / "_checkpoints" / query)
-    there = [table for table in tables if (table_path(lake, table) / "_delta_log").exists()]
-    return {day for table in there for day in _of_table(lake, table, read)}
+    return {day for table in tables if is_there(lake, table) for day in _of_table(lake, table, read)}
 
 
 def _versions_read(checkpoint: Path) -> dict[str, int]:
@@ -36,16 +36,15 @@ def _of_table(lake: Path, table: Table, read: dict[str, int]) -> Iterator[date]:
     delta = open_table(lake, table)
     first = read.get(str(delta.metadata().id), 0)
     for version in range(first, delta.version() + 1):
-        commit = directory_of(delta) / "_delta_log" / f"{version:020}.json"
-        if not commit.exists():  # the log was let go: so long has the query not come to it
+        actions = actions_of(delta, version)
+        if actions is None:  # so long has the query not come to it
             yield from (day for day in rows_by_day(lake, table) if day is not None)
             return
-        yield from _days_added(commit, table)
+        yield from _days_added(actions, table)
 
 
-def _days_added(commit: Path, table: Table) -> Iterator[date]:
+def _days_added(actions: Iterable[dict[str, Any]], table: Table) -> Iterator[date]:
     """The days to which a commit adds rows; none where it also takes some out."""
-    actions = [json.loads(line) for line in commit.read_text().splitlines()]
     if any(each["remove"]["dataChange"] for each in actions if "remove" in each):
         return
     for each in actions:

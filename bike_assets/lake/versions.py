@@ -17,7 +17,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from bike_assets.files import write_whole
-from bike_assets.lake.tables import directory_of, open_table, table_path
+from bike_assets.lake.tables import actions_of, is_there, open_table
 from bike_assets.model.schema import Table
 
 Day = date | None
@@ -26,7 +26,7 @@ Day = date | None
 
 def versions(lake: Path, table: Table) -> dict[Day, str]:
     """The version of each day of which the table has files. Raises LakeBroken."""
-    if not (table_path(lake, table) / "_delta_log").exists():
+    if not is_there(lake, table):
         return {}
     files = _files(open_table(lake, table), table)
     moved = _moved(lake, table)
@@ -48,8 +48,7 @@ def note_compaction(lake: Path, table: Table, day: Day, delta: DeltaTable) -> No
 
 def _compacted(delta: DeltaTable) -> tuple[set[str], set[str]]:
     """The files that the newest commit added and removed; none where it changed any row."""
-    commit = directory_of(delta) / "_delta_log" / f"{delta.version():020}.json"
-    actions = [json.loads(line) for line in commit.read_text().splitlines()]
+    actions = actions_of(delta, delta.version()) or []
     adds, removes = ([each[kind] for each in actions if kind in each] for kind in ("add", "remove"))
     if any(each["dataChange"] for each in (*adds, *removes)):
         return set(), set()
