@@ -5,6 +5,9 @@ import sys
 
 import structlog
 
+KAFKA_LOG = logging.getLogger("bike_assets.kafka")
+"""Where librdkafka's own words go."""
+
 
 def set_up_logs(level: str, *, as_json: bool) -> None:
     """Send all logs to standard error, one line each, in UTC."""

@@ -1,6 +1,5 @@
 """The feed from Kafka: the two information topics and the two states', each from its beginning, then on."""
 
-import logging
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -12,22 +11,15 @@ from confluent_kafka import Message as KafkaMessage
 
 from bike_assets.dashboard.feed import Written
 from bike_assets.dashboard.live import Forgotten, Message
+from bike_assets.logs import KAFKA_LOG
 from bike_assets.model.errors import BrokerUnavailable
-from bike_assets.model.messages import (
-    StationInformation,
-    StationState,
-    SystemInformation,
-    SystemState,
-    VehicleFeedState,
-    VehicleState,
-)
 from bike_assets.model.topics import STATION_INFORMATION, STATION_STATE, SYSTEM_INFORMATION, VEHICLE_STATE
 
 log = structlog.get_logger()
-KAFKA_LOG = logging.getLogger("bike_assets.kafka")
 
 # Descriptions first: where a partition's messages come in this order, stations appear with their names.
-NAMES = (SYSTEM_INFORMATION.name, STATION_INFORMATION.name, STATION_STATE.name, VEHICLE_STATE.name)
+_TOPICS = {topic.name: topic for topic in (SYSTEM_INFORMATION, STATION_INFORMATION, STATION_STATE, VEHICLE_STATE)}
+NAMES = tuple(_TOPICS)
 
 ANSWER_S = 3.0
 """How long the broker may take to say what it has."""
@@ -139,14 +131,9 @@ def _decoded(message: KafkaMessage) -> Message | None:
     topic, key, value = str(message.topic()), (message.key() or b"").decode(), message.value()
     if value is None:
         return Forgotten(topic, key)
-    kinds: dict[str, type[Message]] = {
-        SYSTEM_INFORMATION.name: SystemInformation,
-        STATION_INFORMATION.name: StationInformation,
-        STATION_STATE.name: StationState if "/" in key else SystemState,
-        VEHICLE_STATE.name: VehicleState if "/" in key else VehicleFeedState,
-    }
     try:
-        return msgspec.json.decode(value, type=kinds[topic])
+        found: Message = msgspec.json.decode(value, type=_TOPICS[topic].kind_of(key))
     except msgspec.DecodeError as err:
         log.warning("message left out", topic=topic, key=key, offset=message.offset(), reason=str(err))
         return None
+    return found

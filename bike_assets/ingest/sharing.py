@@ -1,6 +1,5 @@
 """Which partitions are this poller's: Kafka's own group protocol shares them among all pollers of a cluster."""
 
-import logging
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -10,11 +9,11 @@ from typing import Any, Protocol
 import structlog
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, TopicPartition
 
+from bike_assets.logs import KAFKA_LOG
 from bike_assets.model.errors import AlreadyRunning, BrokerUnavailable
 from bike_assets.model.topics import STATION_STATE
 
 log = structlog.get_logger()
-KAFKA_LOG = logging.getLogger("bike_assets.kafka")
 
 GROUP = "bike-pollers"
 SESSION_S = 6.0

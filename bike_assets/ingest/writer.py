@@ -9,10 +9,12 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from bike_assets.ingest.kafka import ANSWER_S
 from bike_assets.ingest.memory import Memories
-from bike_assets.ingest.recalling import ANSWER_S, KAFKA_LOG, read_memories
+from bike_assets.ingest.recalling import read_memories
 from bike_assets.ingest.records import Record
 from bike_assets.ingest.taking import MESSAGE_BYTES, ProfileOf, take_alone
+from bike_assets.logs import KAFKA_LOG
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import BikeAssetsError, BrokerUnavailable, Fenced, KafkaRefuses
 from bike_assets.model.messages import Poll

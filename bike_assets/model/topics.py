@@ -56,6 +56,12 @@ class Topic:
             "segment.ms": str(3600 * 1000),
         }
 
+    def kind_of(self, key: str) -> type[Any]:
+        """Which of its messages stands under a key: where there are two, the first is of `system/...`, the second of a
+        system itself.
+        """
+        return self.message[0] if "/" in key else self.message[-1]
+
     @property
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of its messages."""

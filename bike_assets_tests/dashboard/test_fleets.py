@@ -14,7 +14,6 @@ from bike_assets.dashboard import fleets
 from bike_assets.dashboard.fleets import Abandoned, Charged, FleetGone, FleetRecord, Fleets, FleetUpdate
 from bike_assets.dashboard.live import Forgotten, LiveState, changes
 from bike_assets.ingest.memory import SystemMemory
-from bike_assets.ingest.recalling import decode_vehicle_state
 from bike_assets.ingest.records import Record
 from bike_assets.model import topics
 from bike_assets.model.messages import VehicleTotals
@@ -31,7 +30,7 @@ def put(state: Fleets, records: Iterable[Record]) -> None:
             if record.value is None:
                 state.forget(record.key)
             else:
-                state.put(decode_vehicle_state(record.key, record.value))
+                state.put(msgspec.json.decode(record.value, type=topics.VEHICLE_STATE.kind_of(record.key)))
 
 
 @settings(max_examples=150, deadline=None)

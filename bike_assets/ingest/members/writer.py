@@ -10,17 +10,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaException, Producer
 
+from bike_assets.ingest.kafka import ANSWER_S, is_fenced, read_to_end
 from bike_assets.ingest.members.taking import Known
-from bike_assets.ingest.recalling import KAFKA_LOG, read_to_end
 from bike_assets.ingest.records import Record
+from bike_assets.logs import KAFKA_LOG
 from bike_assets.model.errors import BrokerUnavailable, Fenced, NotForgotten, WrongSettings
 from bike_assets.model.messages import MemberCursor, MemberForgotten, User
 from bike_assets.model.personal import HOW_TO_MAKE_A_KEY, Keyed
 from bike_assets.model.topics import MAX_COMPACTION_LAG_MS, MEMBERS_STATE, USERS_CREATED, partition_of
 
-ANSWER_S = 30.0
 GONE_WITHIN_S = 120.0
 _AGAIN_S = 1.0
 _ROLLS_S = MAX_COMPACTION_LAG_MS / 1000 + 0.5
@@ -147,6 +147,6 @@ def key_missing() -> WrongSettings:
 
 def _named(err: KafkaException) -> BrokerUnavailable | Fenced:
     error = err.args[0]
-    if error.code() in {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}:  # noqa: SLF001
+    if is_fenced(error):
         return Fenced("Another process writes members to this Kafka: this one ends.")
     return BrokerUnavailable(f"Kafka did not confirm what was written of members: {error.str()}.")

@@ -15,10 +15,11 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from bike_assets.ingest.kafka import is_fenced
 from bike_assets.ingest.orders.book import Book, Key
 from bike_assets.ingest.orders.judging import Asked, Stored, judge
 from bike_assets.ingest.orders.reading import OrdersRefused
-from bike_assets.ingest.recalling import KAFKA_LOG
+from bike_assets.logs import KAFKA_LOG
 from bike_assets.model.errors import BrokerUnavailable, Fenced
 from bike_assets.model.messages import Order
 from bike_assets.model.topics import ORDERS, partition_of
@@ -312,6 +313,6 @@ def key_of(content: bytes) -> Key:
 
 def _named(err: KafkaException) -> BrokerUnavailable | Fenced:
     error = err.args[0]
-    if error.code() in {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}:  # noqa: SLF001
+    if is_fenced(error):
         return Fenced("Another service of orders writes to this Kafka: one of them is enough, and this one ends.")
     return BrokerUnavailable(f"Kafka did not confirm ({error.str()}). Send it again: nothing is stored twice.")

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from bike_assets.ingest.kafka import read_to_end
 from bike_assets.ingest.members.polling import MembersPoll, Polled
 from bike_assets.ingest.members.taking import Taken, take_page
 from bike_assets.ingest.members.writer import MembersWriter
-from bike_assets.ingest.recalling import read_to_end
 from bike_assets.local.broker import LocalBroker, ensure_topics
 from bike_assets.local.jars import Jars
 from bike_assets.local.ports import free_ports

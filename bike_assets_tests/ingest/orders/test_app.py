@@ -12,7 +12,7 @@ import pytest
 import requests
 from confluent_kafka import Producer
 
-from bike_assets.ingest.recalling import KAFKA_LOG
+from bike_assets.logs import KAFKA_LOG
 from bike_assets.model.topics import ORDERS
 from bike_assets_tests.ingest.orders.builders import body, sent
 from bike_assets_tests.ingest.orders.serving import Service, in_topic, service
