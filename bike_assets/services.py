@@ -13,6 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from bike_assets.allocator import give_back_early
 from bike_assets.files import write_whole
 from bike_assets.heartbeats import end_heartbeat, heartbeat
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from bike_assets.sources.plan import Defaults
     from bike_assets.stream.closing import Closed, Report
     from bike_assets.stream.service import StreamPlan
+    from bike_assets.stream.sinks.carrier import Carrier
     from bike_assets.stream.sinks.created_users import CreatedUsers
 
 POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
@@ -291,51 +294,53 @@ def run_orders(settings: Settings, partitions: int) -> None:
 
 def run_sales_sink(settings: Settings) -> None:
     """Keep the sales of an external database as the lake's are, until told to stop. Raises WrongSettings."""
-    from bike_assets.stream.sinks.sales import Carrier, run_sink
+    from bike_assets.stream.sinks.sales import SalesCarrier
     from bike_assets.stream.sinks.sql import SqlSink
 
     if settings.sales_database is None:
         raise WrongSettings("BIKE_SALES_DATABASE names no database: there is nothing to carry the sales to.")
-    stop = until_told_to_stop()
     sink = SqlSink(settings.sales_database.get_secret_value())
-    with held(settings.run / "sales-sink.lock", "The sales are carried over in this home already"):
-        run_sink(Carrier(settings.lake, sink), heartbeat(settings.run, SALES_SINK), stop)
-    sink.close()
-    end_heartbeat(settings.run, SALES_SINK)
+    _run_sink(settings, SALES_SINK, SalesCarrier(settings.lake, sink), sink.close)
 
 
 def run_orders_sink(settings: Settings) -> None:
     """Keep the orders of a Cassandra as `events.orders` is, until told to stop. Raises WrongSettings."""
     from bike_assets.lake.tables import ensure_table
     from bike_assets.stream.sinks.orders import OrdersCarrier, OrdersCassandra
-    from bike_assets.stream.sinks.sales import run_sink
 
     if settings.orders_cassandra is None:
         raise WrongSettings("BIKE_ORDERS_CASSANDRA names no Cassandra: there is nothing to carry the orders to.")
-    stop = until_told_to_stop()
     sink = OrdersCassandra(settings.orders_cassandra.get_secret_value())
     ensure_table(settings.lake, EVENTS_ORDERS)
-    with held(settings.run / "orders-sink.lock", "The orders are carried over in this home already"):
-        run_sink(OrdersCarrier(settings.lake, sink), heartbeat(settings.run, ORDERS_SINK), stop)
-    sink.close()
-    end_heartbeat(settings.run, ORDERS_SINK)
+    _run_sink(settings, ORDERS_SINK, OrdersCarrier(settings.lake, sink), sink.close)
 
 
 def run_members_sink(settings: Settings) -> None:
     """Keep the members of a Cassandra as `events.users` is, until told to stop. Raises WrongSettings."""
     from bike_assets.lake.tables import ensure_table
-    from bike_assets.stream.sinks.sales import run_sink
     from bike_assets.stream.sinks.users import UsersCarrier
 
-    stop = until_told_to_stop()
     sink = members_sink(settings)
     if sink is None:
         raise WrongSettings("BIKE_MEMBERS_CASSANDRA names no Cassandra: there is nothing to carry the members to.")
     ensure_table(settings.lake, EVENTS_USERS)
-    with held(settings.run / "members-sink.lock", "The members are carried over in this home already"):
-        run_sink(UsersCarrier(settings.lake, sink), heartbeat(settings.run, MEMBERS_SINK), stop)
-    sink.close()
-    end_heartbeat(settings.run, MEMBERS_SINK)
+    _run_sink(settings, MEMBERS_SINK, UsersCarrier(settings.lake, sink), sink.close)
+
+
+def _run_sink(settings: Settings, name: str, carrier: "Carrier", close: Callable[[], None]) -> None:
+    from bike_assets.stream.sinks.carrier import run_sink
+
+    stop = until_told_to_stop()
+    with held(settings.run / f"{name}.lock", f"The {carrier.what} are carried over in this home already"):
+        run_sink(carrier, heartbeat(settings.run, name), stop)
+    close()
+    end_heartbeat(settings.run, name)
+
+
+def sink_databases(settings: Settings) -> dict[str, SecretStr | None]:
+    """The sinks, and the database that a setting names for each, if one does."""
+    return {SALES_SINK: settings.sales_database, ORDERS_SINK: settings.orders_cassandra,
+            MEMBERS_SINK: settings.members_cassandra}  # fmt: skip
 
 
 def members_sink(settings: Settings) -> "CreatedUsers | None":

@@ -24,11 +24,7 @@ def status(settings: Settings) -> dict[str, Any]:
     """Each service with its state and what its heartbeat says."""
     states = Supervision(settings.home).states()
     # Nobody misses a sink that no setting asks for.
-    asked = {
-        services.SALES_SINK: settings.sales_database, services.ORDERS_SINK: settings.orders_cassandra,
-        services.MEMBERS_SINK: settings.members_cassandra,
-    }  # fmt: skip
-    unwanted = {name for name, database in asked.items()
+    unwanted = {name for name, database in services.sink_databases(settings).items()
                 if database is None and read_heartbeat(settings.run, name) is None}  # fmt: skip
     names = sorted({*(states or {}), *BEATING} - unwanted)
     found = [_service(settings, name, (states or {}).get(name)) for name in names]

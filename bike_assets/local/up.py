@@ -234,12 +234,8 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
         Program(DAEMON, (str(tools / "dagster-daemon"), "run", *workspace),
                 starts_at_once=False, environment=dagster),
     ]  # fmt: skip
-    databases = {
-        services.SALES_SINK: settings.sales_database, services.ORDERS_SINK: settings.orders_cassandra,
-        services.MEMBERS_SINK: settings.members_cassandra,
-    }  # fmt: skip
     programs += [Program(name, (*bike, name), environment=given, stop_s=20)
-                 for name, database in databases.items() if database is not None]  # fmt: skip
+                 for name, database in services.sink_databases(settings).items() if database is not None]  # fmt: skip
     if settings.kafka is None:
         programs.insert(0, Program(BROKER, (*bike, "broker"), environment=given, stop_s=20))
     if is_demo:

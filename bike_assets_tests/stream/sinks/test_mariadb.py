@@ -3,7 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 
-from bike_assets.stream.sinks.sales import Carrier
+from bike_assets.stream.sinks.sales import SalesCarrier
 from bike_assets.stream.sinks.sql import SqlSink
 from bike_assets_tests.mariadb import PASSWORD, MariaDb
 from bike_assets_tests.stream.test_sales import Lake, order
@@ -15,7 +15,7 @@ def test_it_is_as_the_lake_through_corrections_and_a_read_only_time(mariadb: Mar
     lake = Lake(tmp_path)
     lake.add(order("1", total=Decimal("9999999999.99")), order("2", source="Shop"))
     lake.sales()
-    carrier = Carrier(lake.path, SqlSink(mariadb.url))
+    carrier = SalesCarrier(lake.path, SqlSink(mariadb.url))
     carrier.carry()
     assert carrier.report()["trouble"] is None
     both = ["Shop\tTX\t1\t2\t0.10", "shop\tTX\t1\t2\t9999999999.99"]
@@ -33,6 +33,6 @@ def test_it_is_as_the_lake_through_corrections_and_a_read_only_time(mariadb: Mar
     assert carrier.report()["trouble"] is None
     assert mariadb.ask(ALL).splitlines() == ["shop\tTX\t2\t4\t10000000000.00"]
 
-    again = Carrier(lake.path, SqlSink(mariadb.url))
+    again = SalesCarrier(lake.path, SqlSink(mariadb.url))
     again.carry()
     assert (again.written, again.trouble) == (0, None)

@@ -16,7 +16,7 @@ from cassandra.cluster import Cluster, Session
 from bike_assets.heartbeats import FRESH_S
 from bike_assets.local.ports import free_ports
 from bike_assets.model.errors import SinkUnavailable
-from bike_assets.stream.sinks import orders
+from bike_assets.stream.sinks import events
 from bike_assets.stream.sinks.orders import OrdersCarrier, OrdersCassandra
 from bike_assets_tests.cassandra import HOST, CassandraServer
 from bike_assets_tests.stream.test_sales import NOON, Lake, order
@@ -74,7 +74,7 @@ def test_each_version_comes_once_with_every_cent_and_a_restart_adds_nothing(
 def test_many_come_in_lots_and_one_that_is_killed_between_lot_and_note_comes_to_the_same(
     lake: Lake, server: CassandraServer, cql: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orders, "LOT", 7)
+    monkeypatch.setattr(events, "LOT", 7)
     # Offsets of the partitions are not in the order of the batches that brought them.
     lake.add(*(order(str(n), kafka_partition=n % 3, kafka_offset=n // 3) for n in range(0, 60, 2)))
     lake.add(*(order(str(n), kafka_partition=n % 3, kafka_offset=n // 3) for n in range(1, 60, 2)))
@@ -98,12 +98,12 @@ def test_many_come_in_lots_and_one_that_is_killed_between_lot_and_note_comes_to_
 def test_a_look_that_has_brought_for_long_lets_the_heart_beat_and_goes_on(
     lake: Lake, server: CassandraServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orders, "LOT", 1)
-    monkeypatch.setattr(orders, "LOOK_S", 0.0)
+    monkeypatch.setattr(events, "LOT", 1)
+    monkeypatch.setattr(events, "LOOK_S", 0.0)
     lake.add(order("1"), order("2", kafka_offset=1))
     carrier = OrdersCarrier(lake.path, OrdersCassandra(server.url))
     assert (carrier.carry(), carrier.behind, carrier.caught_up_at) == (True, 2, None)
-    monkeypatch.setattr(orders, "LOOK_S", 5.0)
+    monkeypatch.setattr(events, "LOOK_S", 5.0)
     assert (carrier.carry(), carrier.behind) == (False, 0)
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from bike_assets.local.ports import free_ports
 from bike_assets.model.errors import SinkUnavailable, WrongSettings
 from bike_assets.stream.sinks import sql
-from bike_assets.stream.sinks.sales import Carrier
+from bike_assets.stream.sinks.sales import SalesCarrier
 from bike_assets.stream.sinks.sql import SqlSink
 from bike_assets_tests.postgres import PASSWORD, Postgres
 from bike_assets_tests.stream.test_sales import Lake, order
@@ -23,9 +23,9 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path)
 
 
-def carried(lake: Lake, postgres: Postgres) -> Carrier:
+def carried(lake: Lake, postgres: Postgres) -> SalesCarrier:
     """A carrier as after a restart, that has looked once."""
-    carrier = Carrier(lake.path, SqlSink(postgres.url))
+    carrier = SalesCarrier(lake.path, SqlSink(postgres.url))
     carrier.carry()
     return carrier
 
