@@ -239,6 +239,21 @@ def broken_table(lake: Path, err: duckdb.Error) -> LakeBroken | None:
     return None
 
 
+def rows_of(lake: Path, table: Table, query: str, **given: pa.Table) -> list[dict[str, Any]]:
+    """The rows of a question of ours over one table, and over what is given beside it.
+
+    Raises LakeBroken whatever DuckDB says: the question is right.
+    """
+    with connect(lake, [table]) as con:
+        for name, rows in given.items():
+            con.register(name, rows)
+        try:
+            return con.sql(query).to_arrow_table().to_pylist()  # type: ignore[no-any-return]
+        except duckdb.Error as err:
+            said = str(err).splitlines()[0]
+            raise broken_table(lake, err) or LakeBroken(f"{table.name} cannot be read: {said}.") from None
+
+
 def _refuse_writes(con: duckdb.DuckDBPyConnection, query: str) -> None:
     """Raise WrongQuery for all but one statement that only reads.
 

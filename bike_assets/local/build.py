@@ -41,17 +41,17 @@ def remarks(steps: list[dict[str, Any]], last: str, today: date) -> Iterator[str
         yield f"{last} is not over (UTC): what is still to come of it counts as unknown until it is built again."
 
 
+LINE = 160
+"""A question of more characters says nothing to who reads it."""
+
+
 def found_by(step: Mapping[str, Any]) -> str:
     """What a check found that did not hold, in a line: how much, and the first of it."""
     if not step["bad"]:
         return f"{step['what']}: not yet, or nothing was checked."
     first = ", ".join(f"{name} {value}" for name, value in step["first_bad"][0].items() if value is not None)
-    where = step["see_all"] if len(step["see_all"]) <= _LINE else "in Dagster, or by --json"
+    where = step["see_all"] if len(step["see_all"]) <= LINE else "in Dagster, or by --json"
     return f"{step['what']}: {step['bad']} bad rows, the first: {first}. All of them: {where}"
-
-
-_LINE = 160
-"""A question of more characters says nothing to who reads it."""
 
 
 @contextmanager

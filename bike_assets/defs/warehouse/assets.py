@@ -41,6 +41,7 @@ GROUP = "warehouse"
 
 DIMENSIONS = (DIM_SYSTEM, DIM_STATION, DIM_DATE)
 
+
 def later_rows(table: Table, deps: Sequence[dg.AssetDep]) -> Condition:
     """A day that was built is built again once what it hangs on has got later rows; the schedule builds it first."""
     # A dimension that is built anew says nothing of the days: all of them would be built again.

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-import duckdb
 import msgspec
 from deltalake import DeltaTable
 
-from bike_assets.lake.duck import broken_table, connect
-from bike_assets.model.errors import LakeBroken
+from bike_assets.lake.duck import rows_of
 from bike_assets.model.schema import Table
 from bike_assets.stream.sinks.carrier import Carrier
 from bike_assets.stream.sinks.progress import Progress
@@ -21,6 +19,9 @@ LOT = 5_000
 
 LOOK_S = 3.0
 """So long a look brings lots where many wait: between looks the heart beats."""
+
+UNSETTLED = -1
+"""What is not settled of another table is, once all of this one is brought."""
 
 
 class EventsSink(Protocol):
@@ -79,8 +80,8 @@ class EventsCarrier(Carrier):
 
     def _bring(self, before: Progress, newest: Progress) -> None:
         # By offset, whatever the partition: so what is left of each partition lies behind what was brought of it.
-        rows = self._ask(f"SELECT * FROM {self.table.name} WHERE {_beyond(before, newest)} "
-                         f"ORDER BY kafka_offset LIMIT {LOT}")  # fmt: skip
+        query = f"SELECT * FROM {self.table.name} WHERE {_beyond(before, newest)} ORDER BY kafka_offset LIMIT {LOT}"
+        rows = rows_of(self._lake, self.table, query)
         is_of_table = before.table_id == newest.table_id
         offsets = dict(before.offsets) if is_of_table else {}
         for row in rows:
@@ -104,18 +105,7 @@ class EventsCarrier(Carrier):
             self.behind = 0
             return
         query = f"SELECT count(*) AS waiting FROM {self.table.name} WHERE {_beyond(before, newest)}"
-        self.behind = self._ask(query)[0]["waiting"]
-
-    def _ask(self, query: str) -> list[dict[str, Any]]:
-        try:
-            with connect(self._lake, [self.table]) as con:
-                return con.sql(query).to_arrow_table().to_pylist()  # type: ignore[no-any-return]
-        except duckdb.Error as err:
-            raise broken_table(self._lake, err) or LakeBroken(str(err).splitlines()[0]) from None
-
-
-UNSETTLED = -1
-"""As often were members taken out of another table: what is not settled of it is, once all of this one is brought."""
+        self.behind = rows_of(self._lake, self.table, query)[0]["waiting"]
 
 
 def _is_same(before: Progress, newest: Progress) -> bool:
