@@ -10,6 +10,12 @@ from typing import Any
 
 from bike_assets.files import write_whole
 
+POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
+SALES_SINK, ORDERS_SINK, MEMBERS_SINK = "sales-sink", "orders-sink", "members-sink"
+SINKS = (SALES_SINK, ORDERS_SINK, MEMBERS_SINK)
+BEATING = (POLLER, STREAM, PAGE, ORDERS, *SINKS)
+"""The services that write a heartbeat."""
+
 FRESH_S = 20.0
 """A service whose heartbeat is older hangs."""
 

@@ -17,7 +17,17 @@ from pydantic import SecretStr
 
 from bike_assets.allocator import give_back_early
 from bike_assets.files import write_whole
-from bike_assets.heartbeats import end_heartbeat, heartbeat
+from bike_assets.heartbeats import (
+    MEMBERS_SINK,
+    ORDERS,
+    ORDERS_SINK,
+    PAGE,
+    POLLER,
+    SALES_SINK,
+    STREAM,
+    end_heartbeat,
+    heartbeat,
+)
 from bike_assets.locks import held, is_held
 from bike_assets.model.errors import BrokerUnavailable, HalfReplaced, LakeBroken, WrongSettings
 from bike_assets.model.tables import EVENTS_ORDERS, EVENTS_REJECTIONS, EVENTS_USERS
@@ -39,9 +49,7 @@ if TYPE_CHECKING:
     from bike_assets.stream.sinks.carrier import Carrier
     from bike_assets.stream.sinks.created_users import CreatedUsers
 
-POLLER, STREAM, PAGE, ORDERS = "poller", "stream", "page", "orders"
-SALES_SINK, ORDERS_SINK, SHOP = "sales-sink", "orders-sink", "shop"
-MEMBERS_SINK, MEMBERS = "members-sink", "members"
+SHOP, MEMBERS = "shop", "members"
 GIVES_WAY = 10
 """The stream's niceness: who sends an order or looks at the page waits for the answer, the tables catch up."""
 

@@ -6,11 +6,9 @@ from typing import Any
 
 from bike_assets.alerts.desk import Desk
 from bike_assets.alerts.incidents import Severity, Trouble
-from bike_assets.heartbeats import FRESH_S, Heartbeat
+from bike_assets.heartbeats import FRESH_S, ORDERS, POLLER, SINKS, STREAM, Heartbeat
 from bike_assets.sources.redaction import redact_text
 
-POLLER, STREAM, ORDERS = "poller", "stream", "orders"
-SINKS = ("sales-sink", "orders-sink", "members-sink")
 WATCHED = (POLLER, STREAM, ORDERS, *SINKS)
 FAILURES = 3
 """A query that failed so often in a row is not coming back by itself soon."""

@@ -10,18 +10,27 @@ import dagster as dg
 
 from bike_assets.alerts import runs, systems
 from bike_assets.alerts import services as rules
-from bike_assets.alerts.services import ORDERS, POLLER, STREAM, WATCHED
+from bike_assets.alerts.services import WATCHED
 from bike_assets.defs.resources import Alerts
 from bike_assets.defs.run_ends import ended_after, not_retried
 from bike_assets.defs.serving.assets import GROUP as SERVING
 from bike_assets.defs.warehouse.assets import GROUP as WAREHOUSE
-from bike_assets.heartbeats import FRESH_S, read_heartbeat
+from bike_assets.heartbeats import (
+    FRESH_S,
+    MEMBERS_SINK,
+    ORDERS,
+    ORDERS_SINK,
+    POLLER,
+    SALES_SINK,
+    STREAM,
+    read_heartbeat,
+)
 
 RUNNING = dg.DefaultSensorStatus.RUNNING
 SHOWN_ON = {
     POLLER: ["raw", "answers"], STREAM: ["events", "polls"], ORDERS: ["topics", "orders"],
-    "sales-sink": ["live", "orders_by_source_state"], "orders-sink": ["events", "orders"],
-    "members-sink": ["events", "users"],
+    SALES_SINK: ["live", "orders_by_source_state"], ORDERS_SINK: ["events", "orders"],
+    MEMBERS_SINK: ["events", "users"],
 }  # fmt: skip
 """The asset on whose page a service's heartbeat and lag are plotted."""
 

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bike_assets import services
+from bike_assets import heartbeats, services
 from bike_assets.alerts.incidents import read_book
-from bike_assets.heartbeats import FRESH_S, Heartbeat, read_heartbeat
+from bike_assets.heartbeats import BEATING, FRESH_S, Heartbeat, read_heartbeat
 from bike_assets.lake.rejections import counted
 from bike_assets.local.supervision import Supervision
-from bike_assets.local.watchdog import BEATING
 from bike_assets.model.errors import LakeBroken, ServiceNotReady
 from bike_assets.settings import Settings
 
@@ -97,7 +96,7 @@ def _service(settings: Settings, name: str, state: str | None) -> dict[str, Any]
 
 def _says(beat: Heartbeat) -> str:
     match beat.service:
-        case services.POLLER:
+        case heartbeats.POLLER:
             lanes = beat.details.get("lanes", [])
             outcomes: dict[str, int] = {}
             for lane in lanes:
@@ -109,17 +108,17 @@ def _says(beat: Heartbeat) -> str:
             lost = sum(lane.get("unreadable", 0) for lane in lanes)
             says += [f"{lost} messages of what is remembered could not be read, see its log"] if lost else []
             return "; ".join([*_sources(beat.details.get("sources_trouble")), *says, *_failing(failing)])
-        case services.STREAM:
+        case heartbeats.STREAM:
             queries = [f"{name} {_query(each)}" for name, each in beat.details.get("queries", {}).items()]
             return "; ".join([_behind(beat.details.get("lag", {})), *queries])
-        case services.ORDERS:
+        case heartbeats.ORDERS:
             stored, trouble = beat.details["rows"]["topics/orders"], beat.details["trouble"]
             return f"{stored} orders stored, {beat.details['waiting']} wait" + (f"; {trouble}" if trouble else "")
-        case services.MEMBERS_SINK:
+        case heartbeats.MEMBERS_SINK:
             return _cassandra_sink("members", beat.details)
-        case services.ORDERS_SINK:
+        case heartbeats.ORDERS_SINK:
             return _cassandra_sink("orders", beat.details)
-        case services.SALES_SINK:
+        case heartbeats.SALES_SINK:
             at, trouble = beat.details["caught_up_at"], beat.details["trouble"]
             age = f"as the lake's were {_age_s(at):.0f} s ago" if at else "not there yet"
             return f"the database's sales are {age}" + (f"; {trouble}" if trouble else "")

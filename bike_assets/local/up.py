@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from bike_assets import services
+from bike_assets import heartbeats, services
 from bike_assets.heartbeats import end_heartbeats
 from bike_assets.local import parts
 from bike_assets.local.demo import demo_settings, is_empty
@@ -134,19 +134,19 @@ def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_dem
     steps.wait(BROKER if settings.kafka is None else "Kafka", lambda: parts.is_broker_up(settings, 0.5))
     parts.existing_kafka(settings)
     _bring_customers(settings, steps)
-    for name in (services.STREAM, services.PAGE, services.ORDERS):
+    for name in (heartbeats.STREAM, heartbeats.PAGE, heartbeats.ORDERS):
         supervision.start_program(name)
     if is_demo:
         _replay(settings, steps)
-    supervision.start_program(services.POLLER)
+    supervision.start_program(heartbeats.POLLER)
     steps.wait(ORPHANS, lambda: orphans.poll() is not None)
     for name in (WEBSERVER, DAEMON):
         supervision.start_program(name)
     waits = {
-        services.PAGE: lambda: _answers(f"{settings.page_url}/healthz"),
-        services.ORDERS: lambda: _answers(f"{settings.orders_url}/healthz"),
-        services.POLLER: lambda: services.is_poller_up(settings),
-        services.STREAM: lambda: services.is_stream_up(settings),
+        heartbeats.PAGE: lambda: _answers(f"{settings.page_url}/healthz"),
+        heartbeats.ORDERS: lambda: _answers(f"{settings.orders_url}/healthz"),
+        heartbeats.POLLER: lambda: services.is_poller_up(settings),
+        heartbeats.STREAM: lambda: services.is_stream_up(settings),
         WEBSERVER: lambda: _answers(f"{settings.dagster_ui}/server_info"),
     }
     if is_demo:
@@ -222,12 +222,12 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
     dagster = given | {"DAGSTER_HOME": str(home)}
     tools = Path(python).parent
     programs = [
-        Program(services.STREAM, (*bike, "stream"), starts_at_once=False, environment=given, stop_s=20,
+        Program(heartbeats.STREAM, (*bike, "stream"), starts_at_once=False, environment=given, stop_s=20,
                 is_group_told=False),
-        Program(services.PAGE, (*bike, "page"), starts_at_once=False, environment=given),
-        Program(services.ORDERS, (*bike, "orders"), starts_at_once=False, environment=given, stop_s=25,
+        Program(heartbeats.PAGE, (*bike, "page"), starts_at_once=False, environment=given),
+        Program(heartbeats.ORDERS, (*bike, "orders"), starts_at_once=False, environment=given, stop_s=25,
                 final_exits=(0, Fenced.exit_status)),
-        Program(services.POLLER, (*bike, "poller"), starts_at_once=False, environment=given,
+        Program(heartbeats.POLLER, (*bike, "poller"), starts_at_once=False, environment=given,
                 final_exits=(0, Fenced.exit_status)),
         Program(WEBSERVER, (str(tools / "dagster-webserver"), *workspace, *webserver),
                 starts_at_once=False, environment=dagster),

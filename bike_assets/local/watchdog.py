@@ -9,13 +9,9 @@ from pathlib import Path
 import psutil
 import structlog
 
-from bike_assets.heartbeats import FRESH_S, read_heartbeat
-from bike_assets.services import MEMBERS_SINK, ORDERS, ORDERS_SINK, PAGE, POLLER, SALES_SINK, STREAM
+from bike_assets.heartbeats import BEATING, FRESH_S, read_heartbeat
 
 log = structlog.get_logger()
-
-BEATING = (POLLER, STREAM, PAGE, ORDERS, SALES_SINK, ORDERS_SINK, MEMBERS_SINK)
-"""The services that write a heartbeat."""
 
 FIRST_BEAT_S = 120.0
 """How long a service may take from its start to its first heartbeat."""

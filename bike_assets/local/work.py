@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bike_assets import services
+from bike_assets import heartbeats, services
 from bike_assets.heartbeats import read_heartbeat
 from bike_assets.ingest.profiles import Profile, profiles
 from bike_assets.ingest.recordings import read_recording
@@ -118,7 +118,7 @@ def _wait_for_stream(settings: Settings) -> None:
     for query in QUERIES:
         asked_at = datetime.now(UTC)
         while True:
-            beat = read_heartbeat(settings.run, services.STREAM)
+            beat = read_heartbeat(settings.run, heartbeats.STREAM)
             report = beat.details["queries"][query] if beat and beat.at > asked_at else {}
             offsets = report.get("offsets")
             if looked_since(report, asked_at) and (not offsets or lag(offsets, wanted) == 0):

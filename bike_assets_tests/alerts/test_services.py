@@ -8,8 +8,8 @@ import pytest
 
 from bike_assets.alerts.desk import Desk
 from bike_assets.alerts.incidents import Event, Severity, read_book
-from bike_assets.alerts.services import BEHIND, FAILURES, SINKS, STEADY, UNWRITTEN, WATCHED, figures, watch
-from bike_assets.heartbeats import FRESH_S, Heartbeat
+from bike_assets.alerts.services import BEHIND, FAILURES, STEADY, UNWRITTEN, WATCHED, figures, watch
+from bike_assets.heartbeats import FRESH_S, SINKS, Heartbeat
 from bike_assets_tests.model.builders import NOON
 
 SENT: list[tuple[str, str]] = []

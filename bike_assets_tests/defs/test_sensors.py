@@ -14,9 +14,7 @@ from bike_assets.definitions import defs
 from bike_assets.defs import run_ends, sensors
 from bike_assets.defs.partitions import tags_of
 from bike_assets.defs.resources import Alerts
-from bike_assets.heartbeats import FRESH_S
-from bike_assets.local.watchdog import BEATING
-from bike_assets.services import PAGE
+from bike_assets.heartbeats import BEATING, FRESH_S, PAGE
 from bike_assets_tests.alerts.servers import HttpServer
 
 CANARY = "canary-0123456789"

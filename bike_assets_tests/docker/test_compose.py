@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bike_assets.local.watchdog import BEATING
-from bike_assets.services import ORDERS, PAGE
+from bike_assets.heartbeats import BEATING, ORDERS, PAGE
 from bike_assets.settings import Settings
 from bike_assets_tests.conftest import CHECKOUT
 from bike_assets_tests.docker.compose import CHOSEN, DOCKER, FILE, OTHERS, PROFILES, compose_command, ours, services
