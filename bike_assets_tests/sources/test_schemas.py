@@ -136,8 +136,9 @@ def test_every_type_is_read(version: str, data: st.DataObject) -> None:
     (rows,) = row_lists(document, "vehicle_types")
     electric = [row["vehicle_type_id"] for row in rows if row["propulsion_type"] in {"electric", "electric_assist"}]
     ranges_m = {row["vehicle_type_id"]: row["max_range_meters"] for row in rows if row.get("max_range_meters")}
+    ids = frozenset(row["vehicle_type_id"] for row in rows)
     assert parsed("vehicle_types", document) == TypesPoll(
-        electric, len(rows), instant(document["last_updated"]), len(rows), [], ranges_m
+        electric, len(rows), instant(document["last_updated"]), len(rows), [], ranges_m, ids
     )
 
 
