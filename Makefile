@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+CACHES := var/java-of-tests/spark.aot
 # The machine's own certificates: behind a company's proxy only they are right.
 INSTALL := $(UV) pip install --system-certs --require-hashes --compile-bytecode --python $(BIN)/python
 
@@ -42,9 +43,14 @@ setup-dev: $(VENV)/.installed-dev setup
 	@tools/ensure openjdk-17-jre-headless /usr/lib/jvm/java-17-openjdk-*/bin/java
 	@docker compose version >/dev/null 2>&1 || tools/ensure docker-compose docker-compose
 
-test: setup-dev lint types
+test: setup-dev lint types $(CACHES)
 	@$(BIN)/dg check defs
 	@$(BIN)/pytest
+
+# Made anew with the jars and Java; the tests do without, only slower.
+$(CACHES): requirements.lock bike_assets/local/jars.lock | setup-dev
+	@echo "A cache of what the tests' JVMs load..."
+	-@$(BIN)/python -m bike_assets_tests.caches
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .

@@ -4,7 +4,7 @@ import sys
 from importlib import import_module
 
 BENCHES = ("ingest", "start", "freshness", "warehouse", "year", "control_room", "parsers", "thousand",
-           "mutations", "export", "vehicles", "orders")  # fmt: skip
+           "mutations", "export", "vehicles", "orders", "members")  # fmt: skip
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ MEMORY_WANTED_GB = 4.0
 _MATERIALIZED = "{assetNodes {assetKey {path} assetMaterializations(limit: 1) {timestamp}}}"
 # What a process is, by a word of its command line; the first that is found.
 _SERVICES = ("supervisord", "run broker", "kafka.Kafka", "run stream", "SparkSubmit", "run page", "run poller",
-             "run simulator", "dagster-webserver", "dagster-daemon", "dagster", "up --demo")  # fmt: skip
+             "run simulator", "dagster-webserver", "dagster-daemon", "multiprocessing.forkserver", "dagster",
+             "up --demo")  # fmt: skip
 
 
 def run() -> None:

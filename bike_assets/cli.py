@@ -5,11 +5,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from bike_assets.cli_exports import exports_app
 from bike_assets.cli_members import members_app
@@ -18,7 +18,7 @@ from bike_assets.cli_sources import sources_app
 from bike_assets.model.errors import BikeAssetsError, SomethingMissing, WrongSettings
 from bike_assets.model.messages import GOOD
 from bike_assets.settings import Settings
-from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, safe_text, settings_of
+from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, print_rows, safe_text, settings_of
 
 if TYPE_CHECKING:
     from bike_assets.local.report import Report
@@ -38,13 +38,13 @@ app.add_typer(rejections_app, name="rejections")
 app.add_typer(exports_app, name="export")
 app.add_typer(members_app, name="members")
 
-_ANY_WIDTH = 100_000
-
 
 def main() -> NoReturn:
     """The entry point: an error of ours is one sentence and its exit status."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _in_background)
     try:
         status = app(standalone_mode=False)
     except BikeAssetsError as error:
@@ -65,6 +65,16 @@ def main() -> NoReturn:
 def _end(number: int, frame: FrameType | None) -> NoReturn:
     """An exception, so that a command ends what it started."""
     sys.exit(128 + number)
+
+
+def _in_background(number: int, frame: FrameType | None) -> None:
+    """What a script puts into the background ignores Ctrl-C, and so does this.
+
+    Dagster gives SIGTERM what SIGINT has: were that "ignored", nothing would end by SIGTERM, neither this nor what it
+    starts, which inherits what is ignored and not what is handled.
+    """
+    if number != signal.SIGINT:
+        _end(number, frame)
 
 
 def _is_usage(error: Exception) -> bool:
@@ -102,7 +112,7 @@ def up(
     settings = settings_of(sources=sources)
     if not demo and not settings.sources.exists():
         raise SomethingMissing(
-            f"{settings.sources} does not exist: copy sources.example.toml to it, or try `bike up --demo`."
+            f"{settings.sources} does not exist: `bike sources add` makes it; or try `bike up --demo`."
         )
     start(settings, is_demo=demo, console=out)
 
@@ -135,7 +145,8 @@ def status(
     if as_json:
         print_json(found)
         return
-    table = Table("service", "state", "heartbeat", "says")
+    short = (Column(name, no_wrap=True) for name in ("service", "state", "heartbeat"))
+    table = Table(*short, Column("says", overflow="fold"))
     for each in found["services"]:
         age = "" if each["heartbeat_age_s"] is None else f"{each['heartbeat_age_s']:.0f} s ago"
         table.add_row(each["name"], each["state"], age, escape(safe_text(each["says"])))
@@ -180,9 +191,11 @@ def config(as_json: AsJson = False) -> None:
     if as_json:
         print_json(values)
         return
-    table = Table("setting", "value", "what it is")
+    folded = (Column(name, overflow="fold") for name in ("value", "what it is"))
+    table = Table(Column("setting", no_wrap=True), *folded)
     for name, field in Settings.model_fields.items():
-        table.add_row(f"BIKE_{name.upper()}", escape(str(values[name])), field.description)
+        value = "" if values[name] is None else escape(str(values[name]))
+        table.add_row(f"BIKE_{name.upper()}", value, field.description)
     out.print(table)
 
 
@@ -358,11 +371,16 @@ def ci(
 
 
 @app.command()
-def customers(as_json: AsJson = False) -> None:
+def customers(
+    most_are_gone: Annotated[
+        bool, typer.Option("--most-are-gone", help="Take a list that lacks more than half of the customers it had.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Bring the customers of the orders to what their list says now; again changes nothing."""
     from bike_assets.services import bring_customers
 
-    rows = bring_customers(settings_of())
+    rows = bring_customers(settings_of(), may_lose_most=most_are_gone)
     if as_json:
         print_json({"rows": rows})
     else:
@@ -377,14 +395,27 @@ def sql(
 
     Example: `bike sql "from live.system_minute order by minute desc limit 5"`.
     """
-    from bike_assets.lake.duck import ask
+    from bike_assets.lake.duck import ask, not_made
 
-    answer = ask(settings_of().lake, query)
+    lake = settings_of().lake
+    answer = ask(lake, query)
+    for sentence in not_made(lake, query):
+        err.print(sentence, highlight=False, soft_wrap=True)
     if as_json:
         print_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
         return
-    _print_rows(answer.columns, answer.rows)
+    texts = [["" if value is None else escape(str(value)) for value in row] for row in answer.rows]
+    print_rows(answer.columns, texts)
     out.print(f"{len(answer.rows)} rows")
+
+
+def _starting(service: str) -> Settings:
+    """The settings, once it is noted that this service is to give a sign of life soon."""
+    from bike_assets.heartbeats import note_start
+
+    settings = settings_of()
+    note_start(settings.run, service)
+    return settings
 
 
 @services_app.command("broker")
@@ -404,7 +435,7 @@ def run_poller() -> None:
     from bike_assets import services
     from bike_assets.local.parts import existing_kafka, register_schemas
 
-    settings = settings_of()
+    settings = _starting("poller")
     partitions = existing_kafka(settings)
     register_schemas(settings)
     services.run_poller(settings, partitions)
@@ -416,7 +447,7 @@ def run_stream() -> None:
     from bike_assets import services
     from bike_assets.local.parts import existing_kafka, spark_home
 
-    settings = settings_of()
+    settings = _starting("stream")
     existing_kafka(settings)
     services.run_stream(settings, spark_home(settings))
 
@@ -426,7 +457,7 @@ def run_page() -> None:
     """The live page."""
     from bike_assets import services
 
-    services.run_page(settings_of())
+    services.run_page(_starting("page"))
 
 
 @services_app.command("orders")
@@ -435,7 +466,7 @@ def run_orders() -> None:
     from bike_assets import services
     from bike_assets.local.parts import existing_kafka
 
-    settings = settings_of()
+    settings = _starting("orders")
     services.run_orders(settings, existing_kafka(settings))
 
 
@@ -482,21 +513,19 @@ def run_simulator(seed: Annotated[int, typer.Option(help="The same seed, the sam
     services.run_simulator(settings_of(), seed)
 
 
-def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
-    """A table where it fits into the terminal, else one column a line for each row: nothing is cut."""
-    texts = [["" if value is None else escape(str(value)) for value in row] for row in rows]
-    table = Table(*map(escape, columns))
-    for row in texts:
-        table.add_row(*row)
-    if table.__rich_measure__(out, out.options.update(max_width=_ANY_WIDTH)).maximum <= out.width:
-        out.print(table)
-        return
-    for number, row in enumerate(texts, start=1):
-        out.rule(f"row {number}", align="left", style="dim")
-        record = Table.grid(padding=(0, 2))
-        for pair in zip(map(escape, columns), row, strict=True):
-            record.add_row(*pair)
-        out.print(record)
+@app.command()
+def watch(service: Annotated[str, typer.Argument(help="One that writes heartbeats.")]) -> None:
+    """A service as `bike run` has it, ended where it hangs: for containers, which start again what has ended.
+
+    Example: `bike watch poller`.
+    """
+    from bike_assets.heartbeats import BEATING
+    from bike_assets.local.watched import watch as run_watched
+
+    if service not in BEATING:
+        raise typer.BadParameter(f"{service!r} is none of {', '.join(BEATING)}.")
+    command = [sys.executable, "-m", "bike_assets", "run", service]
+    raise typer.Exit(run_watched(settings_of().run, service, command))
 
 
 def _print_report(found: "Report") -> None:

@@ -11,12 +11,12 @@ from pydantic import SecretStr
 from rich.markup import escape
 
 from bike_assets.locks import held
-from bike_assets.model.errors import NotServed, WrongDay
+from bike_assets.model.errors import LakeBroken, NotServed, WrongDay
 from bike_assets.settings import Settings
 from bike_assets.terminal import AsJson, err, out, print_json, settings_of
 
 if TYPE_CHECKING:
-    from bike_assets.exports.serve import Served
+    from bike_assets.exports.serve import Book, Database, Served
 
 exports_app = typer.Typer(help="The warehouse as files, or into other databases.", no_args_is_help=True)
 
@@ -117,8 +117,8 @@ def _database(name: str, first: str | None, last: str | None, *, as_json: bool) 
         try:
             done = serve(settings.lake, database_, days, _tell(as_json=as_json))
             book = database_.book()
-        except NotServed as error:
-            write_note(note, None, str(error))
+        except (NotServed, LakeBroken) as error:
+            write_note(note, _book(database_), str(error))
             raise
         finally:
             database_.close()
@@ -131,6 +131,14 @@ def _database(name: str, first: str | None, last: str | None, *, as_json: bool) 
     rows = sum(part.rows for part in done)
     more = f" It lacks {behind.days} days, the oldest {behind.oldest}." if behind.days else " It lacks no day."
     out.print(f"{name}: {len(done)} parts brought, {rows} rows.{more}", highlight=False)
+
+
+def _book(database: "Database") -> "Book | None":
+    """What is there after an export that failed: some parts may have been brought. None where it does not say."""
+    try:
+        return database.book()
+    except NotServed:
+        return None
 
 
 def _tell(*, as_json: bool) -> Callable[["Served"], None]:

@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Column, Table
 
-from bike_assets.terminal import AsJson, err, out, print_json, safe_text, settings_of
+from bike_assets.terminal import AsJson, err, out, print_json, print_rows, safe_text, settings_of
 
 SHOWN = 20
 """So many rows are shown where nobody asks for more."""
@@ -39,17 +38,14 @@ def list_(
     if as_json:
         print_json(found)
         return
-    table = Table(
-        Column("system_id", no_wrap=True), "feed", Column("reason", overflow="fold"), "rows", "first", "last",
-        Column("example", overflow="fold"),
-    )  # fmt: skip
+    rows = []
     for each in found:
         example = safe_text(each["example"][:EXAMPLE]) + ("..." if len(each["example"]) > EXAMPLE else "")
         texts = safe_text(each["system_id"]), safe_text(each["feed"]), safe_text(each["reason"])
         times = _time(each["first_at"]), _time(each["last_at"])
-        table.add_row(*map(escape, texts), str(each["rows"]), *times, escape(example))
-    if found:
-        out.print(table)
+        rows.append([*map(escape, texts), str(each["rows"]), *times, escape(example)])
+    if rows:
+        print_rows(("system_id", "feed", "reason", "rows", "first", "last", "example"), rows, are_named=True)
     out.print(f"{sum(each['rows'] for each in found)} refused.", highlight=False)
 
 

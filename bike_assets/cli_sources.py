@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Column, Table
 
-from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, safe_text, settings_of
+from bike_assets.terminal import AsJson, SourcesFile, err, out, print_json, print_rows, safe_text, settings_of
 
 if TYPE_CHECKING:
     from bike_assets.sources.findings import Checked
@@ -41,13 +40,13 @@ def find(
         print_json(found[:limit])
         return
     shown = found[: limit or SHOWN]
-    table = Table(_id_column(), "name", "place", Column("gbfs.json", overflow="fold"), "")
+    rows = []
     for each in shown:
         remark = "in your file" if each["is_in_sources"] else "needs a key" if each["needs_authentication"] else ""
         place = f"{each['location']}, {each['country']}"
-        table.add_row(*map(escape, (each["system_id"], each["name"], place, each["url"])), remark)
-    if shown:
-        out.print(table)
+        rows.append([*map(escape, (each["system_id"], each["name"], place, each["url"])), remark])
+    if rows:
+        print_rows(("system_id", "name", "place", "gbfs.json", "remark"), rows, are_named=True)
     more = len(found) - len(shown)
     out.print(f"{more} more: give another word, or --limit." if more else f"{len(found)} found.", highlight=False)
 
@@ -121,19 +120,17 @@ def list_(sources: SourcesFile = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table(_id_column(), "every", Column("asked at", overflow="fold"), "name", "place")
+    rows = []
     for each in found:
         asked = f"{each['url']}, with others" if each["is_shared"] else each["url"]
         place = ", ".join(filter(None, (each["city"], each["country"])))
         row = each["system_id"], f"{each['poll_seconds']} s", asked, each["name"] or "", place
-        table.add_row(*map(escape, row))
-    out.print(table)
+        rows.append([*map(escape, row)])
+    print_rows(("system_id", "every", "asked at", "name", "place"), rows, are_named=True)
 
 
 def _print_checked(found: "Sequence[Checked]") -> None:
-    # A URL can stand for the id, and any word here can be long.
-    first, last = (Column(name, overflow="fold") for name in ("system_id", "what it has, and what is wrong"))
-    table = Table(first, "version", "stations", "rejected", "age", "ttl", last)
+    rows = []
     for each in found:
         reasons = [f"{count} rejected: {reason}" for reason, count in list(each.reasons.items())[:REASONS]]
         lines = [
@@ -145,8 +142,9 @@ def _print_checked(found: "Sequence[Checked]") -> None:
         ttl = "" if each.ttl_s is None else f"{each.ttl_s} s"
         counts = str(each.stations), str(each.rejected), _age(each.age_s), ttl
         version = escape(safe_text(each.version or ""))
-        table.add_row(escape(each.system_id), version, *counts, "\n".join(filter(None, lines)))
-    out.print(table)
+        rows.append([escape(each.system_id), version, *counts, "\n".join(filter(None, lines))])
+    columns = ("system_id", "version", "stations", "rejected", "age", "ttl", "what it has, and what is wrong")
+    print_rows(columns, rows, are_named=True)
 
 
 def _age(seconds: float | None) -> str:
@@ -157,7 +155,3 @@ def _age(seconds: float | None) -> str:
         if abs(seconds) >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def _id_column() -> Column:
-    return Column("system_id", no_wrap=True)  # it is there to be copied

@@ -47,7 +47,10 @@ class Reporter:
         self, key: Sequence[str], metadata: Mapping[str, Any], description: str,
         partition: str | None = None, heard: Callable[[], None] = _nothing,
     ) -> None:
-        """Report an asset, or a partition of it, as materialised, and return. `heard` is called when it was taken."""
+        """Report an asset, or a partition of it, as materialised, and return.
+
+        `heard` is called when it was taken; what it raises is logged, and called again it is not.
+        """
         body = {"metadata": dict(metadata), "description": description}
         if partition is not None:
             body["partition"] = partition
@@ -73,7 +76,7 @@ class Reporter:
                     continue
                 if self._waiting and self._waiting[0] is report:
                     self._waiting.popleft()
-                report.heard()
+                _tell_heard(report)
 
     def _send(self, report: _Report) -> bool:
         """Whether it is done with: taken, or refused for good."""
@@ -81,6 +84,9 @@ class Reporter:
 
         try:
             answer = requests.post(f"{self._url}/{report.path}", json=report.body, timeout=ANSWER_S)
+        except (TypeError, requests.exceptions.InvalidJSONError) as err:
+            log.error("a report is no JSON and is dropped", path=report.path, reason=str(err))
+            return True
         except requests.RequestException as err:
             log.debug("Dagster does not answer", reason=type(err).__name__)
             return False
@@ -89,6 +95,14 @@ class Reporter:
         if not answer.ok:
             log.warning("Dagster refused a report", path=report.path, status=answer.status_code, said=answer.text[:200])
         return True
+
+
+def _tell_heard(report: _Report) -> None:
+    """Whatever whoever waits for it cannot do now, the reports after it are sent."""
+    try:
+        report.heard()
+    except Exception:  # the thread has nobody above it: it would end, and every later report with it
+        log.exception("what hangs on a report that was taken was not done", path=report.path)
 
 
 class Progress(NamedTuple):

@@ -27,8 +27,9 @@ from bike_assets.heartbeats import (
     STREAM,
     end_heartbeat,
     heartbeat,
+    note_start,
 )
-from bike_assets.locks import held, is_held
+from bike_assets.locks import held, holder, is_held
 from bike_assets.model.errors import BrokerUnavailable, HalfReplaced, LakeBroken, WrongSettings
 from bike_assets.model.tables import EVENTS_ORDERS, EVENTS_REJECTIONS, EVENTS_USERS
 from bike_assets.reporting import Reported, Reporter
@@ -203,6 +204,11 @@ def is_stream_up(settings: Settings) -> bool:
     return is_held(settings.run / "stream.lock")
 
 
+def streams_pid(settings: Settings) -> str:
+    """Of whoever works on the stream's checkpoints."""
+    return holder(settings.run / "stream.lock")
+
+
 def run_stream(settings: Settings, spark: "SparkHome") -> None:
     """Carry the topics into the tables until told to stop."""
     from bike_assets.stream.behind import Behind
@@ -307,6 +313,7 @@ def run_sales_sink(settings: Settings) -> None:
 
     if settings.sales_database is None:
         raise WrongSettings("BIKE_SALES_DATABASE names no database: there is nothing to carry the sales to.")
+    note_start(settings.run, SALES_SINK)
     sink = SqlSink(settings.sales_database.get_secret_value())
     _run_sink(settings, SALES_SINK, SalesCarrier(settings.lake, sink), sink.close)
 
@@ -318,6 +325,7 @@ def run_orders_sink(settings: Settings) -> None:
 
     if settings.orders_cassandra is None:
         raise WrongSettings("BIKE_ORDERS_CASSANDRA names no Cassandra: there is nothing to carry the orders to.")
+    note_start(settings.run, ORDERS_SINK)
     sink = OrdersCassandra(settings.orders_cassandra.get_secret_value())
     ensure_table(settings.lake, EVENTS_ORDERS)
     _run_sink(settings, ORDERS_SINK, OrdersCarrier(settings.lake, sink), sink.close)
@@ -331,6 +339,7 @@ def run_members_sink(settings: Settings) -> None:
     sink = members_sink(settings)
     if sink is None:
         raise WrongSettings("BIKE_MEMBERS_CASSANDRA names no Cassandra: there is nothing to carry the members to.")
+    note_start(settings.run, MEMBERS_SINK)
     ensure_table(settings.lake, EVENTS_USERS)
     _run_sink(settings, MEMBERS_SINK, UsersCarrier(settings.lake, sink), sink.close)
 
@@ -339,10 +348,15 @@ def _run_sink(settings: Settings, name: str, carrier: "Carrier", close: Callable
     from bike_assets.stream.sinks.carrier import run_sink
 
     stop = until_told_to_stop()
-    with held(settings.run / f"{name}.lock", f"The {carrier.what} are carried over in this home already"):
+    with sink_lock(settings, name, f"The {carrier.what} are carried over in this home already"):
         run_sink(carrier, heartbeat(settings.run, name), stop)
     close()
     end_heartbeat(settings.run, name)
+
+
+def sink_lock(settings: Settings, name: str, refusal: str) -> AbstractContextManager[None]:
+    """Held by the sink of this name, or by who writes into its database beside it."""
+    return held(settings.run / f"{name}.lock", refusal)
 
 
 def sink_databases(settings: Settings) -> dict[str, SecretStr | None]:
@@ -383,10 +397,10 @@ def run_shop(settings: Settings, seed: int) -> None:
     run(f"{settings.orders_url}/orders", seed, until_told_to_stop())
 
 
-def bring_customers(settings: Settings) -> int:
+def bring_customers(settings: Settings, *, may_lose_most: bool = False) -> int:
     """Bring `warehouse.dim_customer` to what the list of customers says now; its rows.
 
-    Raises WrongSettings, CustomersUnavailable.
+    Raises WrongSettings, CustomersUnavailable, CustomersLost.
     """
     from bike_assets.warehouse.customers import read_list
     from bike_assets.warehouse.dim_customer import build_customers
@@ -394,7 +408,7 @@ def bring_customers(settings: Settings) -> int:
     secret = settings.customers_database
     url = None if secret is None else secret.get_secret_value()
     customers = read_list(settings.customers, url, settings.customers_table)
-    return build_customers(settings.lake, customers, datetime.now(UTC))
+    return build_customers(settings.lake, customers, datetime.now(UTC), may_lose_most=may_lose_most)
 
 
 def run_simulator(settings: Settings, seed: int) -> None:

@@ -77,13 +77,13 @@ class Settings(BaseSettings):
     sales_database: SecretStr | None = Field(
         None, description="the SQLAlchemy URL of a PostgreSQL, MySQL or MariaDB that gets the sales")
     orders_cassandra: SecretStr | None = Field(
-        None, description="a Cassandra that gets the orders, as cassandra://user:password@host:9042")
+        None, description="a Cassandra that gets the orders: cassandra://user:password@host:9042, ?ssl=true encrypts")
     members_url: SecretStr | None = Field(
         None, description="a members API of randomuser.me's format; without it, none")
     members_key: SecretStr | None = Field(
         None, description="with it members' addresses and ids are hashed, 32 characters or more")
     members_cassandra: SecretStr | None = Field(
-        None, description="a Cassandra that gets the members, as cassandra://user:password@host:9042")
+        None, description="a Cassandra that gets the members: cassandra://user:password@host:9042, ?ssl=true encrypts")
     raw_days: PositiveInt = Field(7, description="days that raw answers are kept")
     raw_gb: PositiveFloat = Field(5, description="GB that raw answers may take, the oldest go first")
     trigger_seconds: PositiveFloat = Field(10, description="s between batches of the stream")

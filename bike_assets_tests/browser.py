@@ -4,11 +4,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from bike_assets.model.errors import SomethingMissing
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+LOOKS_S = 60
+"""How long a test looks for what is to come on screen: on a busy machine its own five seconds are none."""
 
 _ARGUMENTS = (
     "--no-sandbox",
@@ -39,6 +42,7 @@ def chromium(*, draws_map: bool = True) -> Iterator[Browser]:
 
     One that draws no map leaves its core to others: lists, search and what the page remembers are the same.
     """
+    expect.set_options(timeout=LOOKS_S * 1000)
     arguments = [*_ARGUMENTS, *(_DRAWS if draws_map else _DRAWS_NO_MAP)]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)

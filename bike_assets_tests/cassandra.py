@@ -28,6 +28,8 @@ num_tokens: 1
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 commitlog_sync: periodic
 commitlog_sync_period: 10000ms
+commit_failure_policy: stop
+disk_failure_policy: stop
 endpoint_snitch: SimpleSnitch
 seed_provider:
   - class_name: org.apache.cassandra.locator.SimpleSeedProvider
@@ -66,6 +68,8 @@ class CassandraServer:
     port: int
     keyspace: str = ""
     pid: int = 0
+    root: Path = Path()
+    """Where all its files are."""
 
     @property
     def url(self) -> str:
@@ -80,35 +84,55 @@ def java_17() -> Path:
     return found[0]
 
 
-@contextmanager
-def cassandra_server(home: Path) -> Iterator[CassandraServer]:
-    """A server for as long as the block runs, in a directory of its own; its jars are fetched into `home` once."""
-    java = java_17()
-    jars = ensure_jars(home / "cassandra", java.parents[1], lock=LOCK).cassandra
-    root = Path(tempfile.mkdtemp(prefix="bike-cassandra-"))
-    try:
-        native, storage, secure = free_ports(3)
-        config = root / "cassandra.yaml"
-        config.write_text(_CONFIG.format(root=root, native=native, storage=storage, secure=secure))
+class Cassandra:
+    """A server that can be started again, with what it kept; its jars are fetched into `home` once."""
+
+    def __init__(self, home: Path, root: Path, disk: Path) -> None:
+        """`root` gets its settings and its log, `disk` all that it keeps."""
+        self._java = java_17()
+        self._jars = ensure_jars(home / "cassandra", self._java.parents[1], lock=LOCK).cassandra
+        self._root, self._disk = root, disk
+        self._port, storage, secure = free_ports(3)
+        self._config, self._log = root / "cassandra.yaml", root / "log"
+        self._config.write_text(_CONFIG.format(root=disk, native=self._port, storage=storage, secure=secure))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> CassandraServer:
+        """As soon as it answers."""
         command = [
-            str(java), "-Xms512m", "-Xmx512m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+            str(self._java), "-Xms512m", "-Xmx512m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+            "-XX:-CreateCoredumpOnCrash",
             *(word for each in _EXPORTS for word in ("--add-exports", f"{each}=ALL-UNNAMED")),
             *(word for each in _OPENS for word in ("--add-opens", f"{each}=ALL-UNNAMED")),
-            "-Djdk.attach.allowAttachSelf=true", f"-Dcassandra.config={config.as_uri()}",
-            f"-Dcassandra.storagedir={root}", "-Dcassandra-foreground=yes",
+            "-Djdk.attach.allowAttachSelf=true", f"-Dcassandra.config={self._config.as_uri()}",
+            f"-Dcassandra.storagedir={self._disk}", "-Dcassandra-foreground=yes",
             "-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=1",
             "-Dcassandra.native.epoll.enabled=false", "-Dio.netty.transport.noNative=true",
-            "-cp", ":".join(map(str, jars)), "org.apache.cassandra.service.CassandraDaemon",
+            "-cp", ":".join(map(str, self._jars)), "org.apache.cassandra.service.CassandraDaemon",
         ]  # fmt: skip
-        with (root / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(command, cwd=self._root, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._process = process
+        wait_until(lambda: _answers(self._port) or process.poll() is not None, 120)
+        assert process.poll() is None, self._log.read_text()[-3000:]
+        return CassandraServer(self._port, pid=process.pid, root=self._disk)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(30)
+
+
+@contextmanager
+def cassandra_server(home: Path) -> Iterator[CassandraServer]:
+    """A server for as long as the block runs, in a directory of its own."""
+    root = Path(tempfile.mkdtemp(prefix="bike-cassandra-"))
+    try:
+        server = Cassandra(home, root, root)
         try:
-            wait_until(lambda: _answers(native) or process.poll() is not None, 120)
-            assert process.poll() is None, (root / "log").read_text()[-3000:]
-            yield CassandraServer(native, pid=process.pid)
+            yield server.start()
         finally:
-            process.kill()
-            process.wait(30)
+            server.kill()
     finally:
         shutil.rmtree(root)
 

@@ -1,6 +1,7 @@
 """What many tests need: Java, the jars, and a real broker. Ports are free ones, all on 127.0.0.1."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -42,6 +43,16 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         file = nodeid.partition("::")[0]
         lot = HEAVY.get(Path(file).name)
         return file if lot is None else f"heavy {lot}"
+
+
+def pytest_configure() -> None:
+    """The tests are to end what they start wherever they run.
+
+    A script's background ignores SIGINT, and Dagster, as part of a test, gives SIGTERM what SIGINT has; what is started
+    after that would ignore it too.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:

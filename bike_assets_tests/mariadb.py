@@ -29,6 +29,11 @@ class MariaDb:
     def url(self) -> str:
         return f"mysql://{USER}:{PASSWORD}@{HOST}:{self.port}/{self.database}"
 
+    @property
+    def directory(self) -> Path:
+        """Where the database's tables lie."""
+        return self.socket.parent / "data" / self.database
+
     def ask(self, query: str) -> str:
         """What its own client answers, as it stands in the database."""
         return self._run([f"--user={USER}", f"--password={PASSWORD}", f"--host={HOST}", f"--port={self.port}"], query)
@@ -53,7 +58,7 @@ def tool(name: str) -> str:
 
 
 @contextmanager
-def mariadb_server() -> Iterator[MariaDb]:
+def mariadb_server(*options: str) -> Iterator[MariaDb]:
     """A server for as long as the block runs, in a directory of its own, by a user that is not root."""
     owner = "mysql" if os.getuid() == 0 else None
     root = Path(tempfile.mkdtemp(prefix="bike-mariadb-"))
@@ -69,7 +74,7 @@ def mariadb_server() -> Iterator[MariaDb]:
         server = MariaDb(port, root / "socket")
         command = [tool("mariadbd"), "--no-defaults", f"--datadir={data}", f"--port={port}", f"--bind-address={HOST}",
                    f"--socket={server.socket}", f"--pid-file={root / 'pid'}", "--innodb-flush-log-at-trx-commit=0",
-                   "--skip-log-bin"]  # fmt: skip
+                   "--skip-log-bin", *options]  # fmt: skip
         with (root / "log").open("wb") as log:
             process = subprocess.Popen(command, user=owner, group=owner, cwd=root, stdin=subprocess.DEVNULL,
                                        stdout=log, stderr=log)  # fmt: skip

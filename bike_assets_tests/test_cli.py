@@ -1,15 +1,19 @@
 """The command line, as a process: what it prints, where, and with which exit status."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import typer.main
 
+from bike_assets.alerts.services import WATCHED
 from bike_assets.cli import app, main
 from bike_assets.heartbeats import heartbeat
 from bike_assets.lake.tables import ensure_table, table_path
@@ -19,6 +23,7 @@ from bike_assets.model.tables import EVENTS_POLLS, EVENTS_REJECTIONS, TABLES
 from bike_assets.settings import Settings, load_settings
 from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.model.builders import poll, rejection
+from bike_assets_tests.waiting import wait_until
 
 CANARY = "canary-0123456789"
 COMMAND = typer.main.get_command(app)
@@ -119,7 +124,7 @@ def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
 
 def test_up_without_sources_says_what_to_do(bike: Bike) -> None:
     said = bike.error("up")
-    assert said == "error: sources.toml does not exist: copy sources.example.toml to it, or try `bike up --demo`.\n"
+    assert said == "error: sources.toml does not exist: `bike sources add` makes it; or try `bike up --demo`.\n"
 
 
 def test_brackets_of_a_sentence_are_no_markup(bike: Bike) -> None:
@@ -128,7 +133,8 @@ def test_brackets_of_a_sentence_are_no_markup(bike: Bike) -> None:
 
 
 def test_polling_without_a_sources_file_says_what_to_do(bike: Bike) -> None:
-    assert bike.error("poll", "oslo") == "error: sources.toml does not exist: copy sources.example.toml to it.\n"
+    wanted = "error: sources.toml does not exist: `bike sources add` makes it, or copy sources.example.toml to it.\n"
+    assert bike.error("poll", "oslo") == wanted
 
 
 def test_polling_a_system_that_nobody_polls_names_those_that_there_are(bike: Bike) -> None:
@@ -138,6 +144,33 @@ def test_polling_a_system_that_nobody_polls_names_those_that_there_are(bike: Bik
 
 def test_a_recording_that_is_not_there_is_said_before_anything_is_started(bike: Bike) -> None:
     assert bike.error("replay", "monday.jsonl") == "error: monday.jsonl does not exist.\n"
+    assert not (bike.directory / "home").exists()
+
+
+@pytest.mark.parametrize(("name", "text", "said"), [
+    ("monday.jsonl", "# Monday\n", "monday.jsonl, line 1 is no line of a recording: "),
+    ("monday.xz", "{}", "monday.xz cannot be decompressed: "),
+    ("monday.md", "{}", "monday.md: a recording ends in .jsonl, .xz, .gz or .zst, not in '.md'.\n"),
+])  # fmt: skip
+@pytest.mark.parametrize("how", [(), ("--replace",), ("--shift-to-now",)], ids=" ".join)
+def test_a_file_that_is_no_recording_is_said_before_anything_is_started(
+    bike: Bike, name: str, text: str, said: str, how: tuple[str, ...]
+) -> None:
+    (bike.directory / name).write_text(text)
+    assert bike.error("replay", name, *how).startswith(f"error: {said}")
+    assert not (bike.directory / "home").exists()
+
+
+def test_what_holds_no_answer_takes_no_place_of_anything(bike: Bike) -> None:
+    (bike.directory / "empty.jsonl").write_text("")
+    assert bike.error("replay", "--replace", "empty.jsonl") == "error: There is no answer in what was given.\n"
+    assert not (bike.directory / "home").exists()
+
+
+def test_what_is_no_members_id_or_address_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    bike = Bike(tmp_path, BIKE_MEMBERS_KEY="k" * 32)
+    for wanted in (("nobody",), ("--email", "nobody")):
+        assert bike.error("members", "forget", *wanted) == "error: That is no member's id, or no address.\n"
     assert not (bike.directory / "home").exists()
 
 
@@ -255,6 +288,55 @@ def test_sql_cuts_no_value_in_a_narrow_terminal(tmp_path: Path) -> None:
         assert any(name in line and f"value {number}" in line for line in said), said
 
 
+LONG = "https://feeds.example.org/a/path/that/is/longer/than/a/terminal/is/wide/by/far/and/goes/on/gbfs.json"
+
+
+def test_nothing_is_cut_in_a_terminal_of_80_columns(tmp_path: Path) -> None:
+    bike = Bike(tmp_path, COLUMNS="80")
+    (tmp_path / "sources.toml").write_text(f'[[systems]]\nkind = "gbfs"\nsystem_id = "oslo"\nurl = "{LONG}"\n')
+    home = Path(bike.environment["BIKE_HOME"])
+    at = datetime.now(UTC).replace(microsecond=0)
+    write_messages(home / "lake", EVENTS_REJECTIONS, rejection(
+        system_id="jcdecaux:valence-romans-mobilites", feed="station_information", fetched_at=at, reason="no latitude",
+        payload=LONG))  # fmt: skip
+    lane = {"polls": {"invalid": 1}, "failing": {"oslo station_status": f"{LONG} answered 503"}}
+    heartbeat(home / "run", "poller")({"systems": 1, "lanes": [lane]})
+    asked = ("status", "sources list", "sources find donkey --limit 50", "rejections list", "config")
+    said = {words: bike(*words.split()).stdout for words in asked}
+    said["sql"] = bike("sql", f"SELECT '{LONG}' AS url, 'b' AS b").stdout
+    for words, text in said.items():
+        assert "…" not in text, text
+        # A line may be longer where it is no table, for a terminal goes on in the next one.
+        assert max(len(line) for line in text.splitlines() if line[:1] in "┃│┏┡└ ") <= 80, words
+    for words in ("status", "sources list", "rejections list", "sql"):
+        (text,) = (text for name, text in said.items() if name.startswith(words))
+        assert LONG in "".join(each.strip(" │") for line in text.splitlines() for each in line.split("│")[-2:])
+    for told in ("jcdecaux:valence-romans-mobilites", "station_information", "no latitude", f"{at:%Y-%m-%d %H:%M:%S}"):
+        assert told in said["rejections list"]
+    assert "https://stables.donkey.bike/api/public/gbfs/3.0/donkey_gh/gbfs.json" in said[
+        "sources find donkey --limit 50"]  # fmt: skip
+    assert "BIKE_KAFKA_CONTROLLER_PORT" in said["config"]
+
+
+def test_a_terminal_that_is_wide_enough_has_tables(bike: Bike) -> None:
+    found = bike("sources", "find", "oslo").stdout
+    (row,) = (line for line in found.splitlines() if "│ oslobysykkel " in line)
+    assert row.count("│") == 6
+
+
+def test_sql_says_how_tables_come_that_nobody_has_made_yet(bike: Bike) -> None:
+    done = bike("sql", "FROM warehouse.fact_station_hour JOIN events.polls USING (system_id)", "--json")
+    assert json.loads(done.stdout) == []
+    polled, built = done.stderr.splitlines()
+    assert polled == (
+        "Nothing is in events.polls yet: `bike up` polls and fills it; `bike drain` brings in what the topics hold.")
+    assert built.startswith("Nothing is in warehouse.fact_station_hour yet: `bike build 2026-11-20` builds a day; ")
+    assert "`bike customers`" in bike("sql", "FROM warehouse.dim_customer").stderr
+    assert "Nothing is in events.polls" in bike("sql", "FROM live.station_status").stderr
+    write_messages(Path(bike.environment["BIKE_HOME"]) / "lake", EVENTS_POLLS, poll())
+    assert bike("sql", "SELECT count(*) AS polls FROM events.polls").stderr == ""
+
+
 def test_sql_shows_brackets_as_they_are(bike: Bike) -> None:
     assert "[red]" in bike("sql", "SELECT '[red]' AS colour").stdout
 
@@ -286,7 +368,80 @@ def test_an_error_ends_the_command_with_its_status(
     assert ended.value.code == status
 
 
+@pytest.mark.parametrize("service", WATCHED)
+def test_a_service_notes_its_start_before_it_waits_for_anything(tmp_path: Path, service: str) -> None:
+    """Nothing that it needs is there: it comes to no heartbeat."""
+    nowhere = "127.0.0.1:1"
+    bike = Bike(
+        tmp_path, BIKE_KAFKA=nowhere, BIKE_SALES_DATABASE=f"postgresql://u:p@{nowhere}/x",
+        BIKE_ORDERS_CASSANDRA=f"cassandra://{nowhere}/x", BIKE_MEMBERS_CASSANDRA=f"cassandra://{nowhere}/x",
+    )  # fmt: skip
+    command = [sys.executable, "-m", "bike_assets", "run", service]
+    with subprocess.Popen(command, cwd=tmp_path, env=bike.environment, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as process:  # fmt: skip
+        try:
+            wait_until((tmp_path / "home" / "run" / f"{service}.start").exists)
+        finally:
+            process.kill()
+
+
+def test_a_watched_service_ends_with_its_own_status_and_says_why(bike: Bike) -> None:
+    alone, watched = bike("run", "sales-sink"), bike("watch", "sales-sink")
+    assert (watched.returncode, watched.stderr) == (alone.returncode, alone.stderr)
+    assert watched.returncode == 1
+    assert "BIKE_SALES_DATABASE" in watched.stderr
+
+
+def test_what_writes_no_heartbeat_cannot_be_watched(bike: Bike) -> None:
+    done = bike("watch", "broker")
+    assert done.returncode == 2
+    assert "'broker' is none of poller, stream, page" in " ".join(done.stderr.split())
+
+
 def test_a_poller_that_was_fenced_is_not_started_again(tmp_path: Path) -> None:
     """Two supervisors would otherwise throw each other's pollers out for ever."""
     programs = _programs(load_settings(home=tmp_path), tmp_path, is_demo=False)
     assert [Fenced.exit_status in each.final_exits for each in programs if each.name == "poller"] == [True]
+
+
+_IN_BACKGROUND = """
+import subprocess
+import dagster as dg
+from bike_assets import cli
+
+@dg.asset
+def nothing() -> None: ...
+
+def work(**_):
+    assert dg.materialize([nothing]).success
+    child = subprocess.Popen(["sleep", "60"])
+    print(child.pid, flush=True)
+    child.wait()
+
+cli.app = work
+cli.main()
+"""
+
+
+def is_alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_in_the_background_of_a_script_it_goes_on_at_ctrl_c_and_it_and_its_children_end_by_sigterm() -> None:
+    """SIGINT is ignored there; Dagster gives SIGTERM what SIGINT has, and a child inherits what is ignored."""
+    started = ["/bin/sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, _IN_BACKGROUND]
+    with subprocess.Popen(started, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        try:
+            process.send_signal(signal.SIGINT)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.5)
+            process.terminate()
+            assert process.wait(10) == 128 + signal.SIGTERM
+            os.kill(child, signal.SIGTERM)
+            wait_until(lambda: not is_alive(child), 10)
+        finally:
+            process.kill()
+            if is_alive(child):
+                os.kill(child, signal.SIGKILL)

@@ -9,7 +9,7 @@ from bike_assets.exports.notes import read_note
 from bike_assets.local.ports import free_ports
 from bike_assets.locks import held
 from bike_assets.model.star import DIMENSIONS, FACTS
-from bike_assets.model.warehouse import FACT_SYSTEM_DAY
+from bike_assets.model.warehouse import FACT_STATION_HOUR, FACT_SYSTEM_DAY
 from bike_assets_tests.exports.stars import DAYS, SYSTEMS, a_star, write_day
 from bike_assets_tests.test_cli import Bike
 
@@ -39,6 +39,16 @@ def test_without_a_day_all_that_it_lacks_is_brought(bike: Bike) -> None:
     assert f"fact_station_hour {OLD}: 20 rows" in done.stderr
     with duckdb.connect(str(bike.directory / "bikes.duckdb"), read_only=True) as con:
         assert con.table(FACT_SYSTEM_DAY.name).count("*").fetchall() == [(4,)]
+
+
+def test_a_day_that_is_refused_is_told_and_known_and_the_other_days_are_there(bike: Bike) -> None:
+    write_day(bike.directory / "home" / "lake", FACT_STATION_HOUR, DAYS[1], ["nobody's"])
+    said = bike.error("export", "duckdb").splitlines()
+    assert f"fact_station_hour {OLD}: 20 rows" in said
+    assert said[-1].startswith(f"error: Not brought: fact_station_hour {NEW}. DuckDB at ")
+    (told,) = bike.json("status")["databases"]
+    assert (told["days_behind"], told["oldest_behind"]) == (1, NEW)
+    assert f"failed: Not brought: fact_station_hour {NEW}" in told["says"]
 
 
 def test_how_far_a_database_is_behind_is_known_while_it_is_down(bike: Bike) -> None:

@@ -4,7 +4,14 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bike_assets.heartbeats import end_heartbeat, end_heartbeats, heartbeat, read_heartbeat
+from bike_assets.heartbeats import (
+    end_heartbeat,
+    end_heartbeats,
+    heartbeat,
+    note_start,
+    read_heartbeat,
+    starting_since,
+)
 
 
 def test_a_heartbeat_says_who_when_and_what(tmp_path: Path) -> None:
@@ -84,3 +91,30 @@ def test_who_comes_after_one_that_ended_in_order_says_nothing(tmp_path: Path) ->
         assert found is not None
         assert found.after is None
         end_heartbeat(tmp_path, "poller")
+
+
+def test_a_start_is_noted_until_the_first_heartbeat(tmp_path: Path) -> None:
+    assert starting_since(tmp_path, "poller") is None
+    note_start(tmp_path / "run", "poller")
+    assert starting_since(tmp_path / "run", "poller") is not None
+    heartbeat(tmp_path / "run", "poller")({})
+    assert starting_since(tmp_path / "run", "poller") is None
+
+
+def test_who_starts_again_and_again_has_been_starting_since_the_first_time(tmp_path: Path) -> None:
+    first = datetime.now(UTC) - timedelta(hours=1)
+    (tmp_path / "poller.start").write_text(first.isoformat())
+    note_start(tmp_path, "poller")
+    assert starting_since(tmp_path, "poller") == first
+    heartbeat(tmp_path, "poller")({})
+    note_start(tmp_path, "poller")
+    again = starting_since(tmp_path, "poller")
+    assert again != first, "in between it was at work"
+
+
+def test_who_ended_in_order_is_not_starting(tmp_path: Path) -> None:
+    for is_all in (False, True):
+        note_start(tmp_path, "poller")
+        end_heartbeats(tmp_path) if is_all else end_heartbeat(tmp_path, "poller")
+        assert starting_since(tmp_path, "poller") is None
+        assert list(tmp_path.iterdir()) == []

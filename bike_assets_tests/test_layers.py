@@ -18,16 +18,18 @@ MAY_IMPORT = {
     "sources": "model",
     "lake": "model files",
     "ingest": "model sources files listening logs",
-    "stream": "model lake files",
-    "warehouse": "model lake",
+    "stream": "model lake files cql addresses",
+    "warehouse": "model lake addresses",
     "quality": "model lake",
-    "exports": "model lake files",
+    "exports": "model lake files cql",
     "dashboard": "model lake listening logs",
     "simulator": "model",
     "alerts": "model sources heartbeats files",
     "settings": "model",
     "locks": "model",
+    "cql": "model",
     "files": "",
+    "addresses": "",
     "listening": "model",
     "allocator": "",
     "heartbeats": "files",
@@ -45,7 +47,8 @@ MAY_IMPORT = {
     "cli_rejections": "terminal local",
     "cli_exports": "terminal settings locks model exports",
     "cli_members": "terminal local model",
-    "cli": "cli_sources cli_rejections cli_exports cli_members terminal model lake settings services local",
+    "cli": "cli_sources cli_rejections cli_exports cli_members terminal model lake settings services local "
+           "heartbeats",
     "__main__": "cli",
     "__init__": "",
 }
@@ -132,3 +135,35 @@ def test_loading_it_loads_neither_spark_nor_kafka_nor_delta_nor_duckdb(module: s
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "bike_assets" in said.stdout.split()
     assert not SLOW & set(said.stdout.split())
+
+
+READS_WHILE_LOADED = """
+import importlib, pkgutil, sys
+import bike_assets
+from bike_assets import settings
+
+load, (package,) = settings.load_settings, bike_assets.__path__
+
+def recorded(**given):
+    code = sys._getframe(1).f_code
+    print(code.co_filename.removeprefix(f"{package}/"), code.co_qualname)
+    return load(**given)
+
+settings.load_settings = recorded
+for module in pkgutil.walk_packages(bike_assets.__path__, "bike_assets."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+
+
+def test_only_what_the_definitions_are_made_of_reads_the_settings_while_it_is_loaded() -> None:
+    """What is read then holds as long as the process, whatever a test or a command sets later: the days of the assets,
+    which of them there are, their policies, the links on their pages and the values of the resources."""
+    said = subprocess.run([sys.executable, "-c", READS_WHILE_LOADED], capture_output=True, text=True, check=True)
+    assert set(said.stdout.splitlines()) == {
+        "defs/partitions.py <module>",
+        "defs/serving/databases.py databases",
+        "defs/freshness.py by_settings",
+        "defs/links.py _page",
+        "defs/resources.py resources",
+    }

@@ -1,5 +1,6 @@
 """Reports to Dagster, against a local server in the webserver's place."""
 
+import errno
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -212,3 +213,28 @@ def test_a_partition_is_named_and_whoever_told_of_it_learns_that_it_was_heard(
     wait_until(lambda: bool(heard))
     assert webserver.taken == [("/report_asset_materialization/events/polls",
                                 {"metadata": {}, "description": "", "partition": "2024-03-30"})]
+
+
+def test_a_disk_that_is_full_for_a_moment_ends_no_later_report(port: int, webserver: Webserver) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    reporter = started(port)
+    with capture_logs() as logs:
+        reporter.materialized(("events", "polls"), {}, "", "2024-03-30", full)
+        reporter.materialized(("later",), {}, "")
+        wait_until(lambda: len(webserver.taken) == 2)
+    assert webserver.paths == ["events/polls", "later"]
+    assert [log["path"] for log in logs if log["log_level"] == "error"] == [
+        "report_asset_materialization/events/polls"]
+
+
+@pytest.mark.parametrize("value", [object(), float("nan")], ids=["no type of JSON", "no number of JSON"])
+def test_a_report_that_is_no_json_is_dropped_and_those_after_it_are_sent(
+    port: int, webserver: Webserver, value: object
+) -> None:
+    reporter = started(port)
+    reporter.materialized(("wrong",), {"rows": value}, "")
+    reporter.materialized(("later",), {}, "")
+    wait_until(lambda: bool(webserver.taken))
+    assert webserver.paths == ["later"]

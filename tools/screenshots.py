@@ -27,7 +27,9 @@ GREEN_RUN = """{
 CHECKS = """{
   assetNodes {
     assetKey { path }
-    assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } }
+    assetChecksOrError { ... on AssetChecks { checks {
+      name executionForLatestMaterialization { status evaluation { severity } }
+    } } }
   }
 }"""
 
@@ -87,10 +89,11 @@ def _green_run(page: Page, url: str) -> None:
 
 
 def _red_check(page: Page, url: str) -> None:
-    """A check that failed."""
+    """A check that failed, and not one that only warns."""
     for asset in _asked(page, url, CHECKS)["assetNodes"]:
         for check in asset["assetChecksOrError"].get("checks", []):
-            if (check["executionForLatestMaterialization"] or {}).get("status") == "FAILED":
+            last = check["executionForLatestMaterialization"] or {}
+            if last.get("status") == "FAILED" and last["evaluation"]["severity"] == "ERROR":
                 path = "/".join(asset["assetKey"]["path"])
                 page.goto(f"{url}/assets/{path}?view=checks&checkDetail={check['name']}")
                 page.get_by_text("Failed").first.wait_for()

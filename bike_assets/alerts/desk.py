@@ -1,7 +1,7 @@
 """A watcher's desk: its book, open for one look, and the channels that its alerts go to."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
 from pathlib import Path
 
 from bike_assets.alerts.incidents import Channel, Trouble, read_book, send_waiting, write_book
@@ -31,7 +31,41 @@ class Desk:
     @property
     def hoped(self) -> dict[str, datetime]:
         """What failed, and when, and is to be tried again by itself; no incident yet."""
-        return self._book.hoped
+        return dict(self._book.hoped)
+
+    def hope(self, key: str, failed_at: datetime, undone: Mapping[str, Iterable[date]]) -> None:
+        """Note what failed and is to be tried again by itself, and what of it is still to be done well."""
+        self._book.hoped[key] = failed_at
+        self.leave_undone(key, undone)
+
+    def give_up(self, key: str) -> None:
+        """Hope no more: it was tried again, or never will be."""
+        self._book.forget(key)
+
+    def failed_at(self, key: str) -> datetime:
+        """When what an incident is of went wrong last, or what is hoped for: only what was done since is done."""
+        noted = self._book.failed_at.get(key) or self._book.hoped.get(key)
+        return noted or self._book.open[key].since
+
+    def note_failure(self, key: str, at: datetime) -> None:
+        """Note that what an incident is of went wrong, once more perhaps."""
+        self._book.failed_at[key] = max(at, self._book.failed_at.get(key, at))
+
+    def days_left(self, key: str) -> set[date]:
+        """The days of an incident that have not gone well since; none of one that is of no days."""
+        return set(self._book.days_left.get(key, ()))
+
+    def leave(self, key: str, days: Iterable[date]) -> None:
+        """Note that these days of an incident are still to go well."""
+        self._book.days_left[key] = sorted(days)
+
+    def undone(self, key: str) -> dict[str, set[date]]:
+        """What of an incident has not been done well since, with its days; without one where it is of none."""
+        return {what: set(days) for what, days in self._book.undone.get(key, {}).items()}
+
+    def leave_undone(self, key: str, undone: Mapping[str, Iterable[date]]) -> None:
+        """Note what of an incident is still to be done well."""
+        self._book.undone[key] = {what: sorted(days) for what, days in undone.items()}
 
     def suspect(self, key: str) -> bool:
         """Note what looks wrong at this look, and whether it did at the one before: a single look may be by chance."""
@@ -44,7 +78,7 @@ class Desk:
             self._news.append(trouble.says)
 
     def end(self, key: str, says: str) -> None:
-        """An incident is over; nothing is told where there was none."""
+        """An incident is over, or what was hoped for was done; nothing is told where there was no incident."""
         if self._book.end(key, says, self._now, self._channels):
             self._news.append(says)
 

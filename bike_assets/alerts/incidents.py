@@ -6,7 +6,7 @@ each alert that was. A crash in between sends one alert twice and loses none.
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -73,7 +73,10 @@ class Book(msgspec.Struct):
     """A watcher's incidents. `told`: since when each was that was ever opened, the newest last.
 
     `hoped`: what failed, and when, but is to be tried again without anybody's help. `suspected`: what looked wrong
-    at the last look, and becomes an incident if it does at the next.
+    at the last look, and becomes an incident if it does at the next. `failing`: the channels that took nothing when
+    they were last tried. `days_left`: of an incident of days those that have not gone well since. `undone`: of one of
+    a run the assets and blocking checks, with their days, that have not been done well since, by whatever run; of what
+    is hoped for, too. `failed_at`: when what an incident is of went wrong last.
     """
 
     open: dict[str, Trouble] = {}
@@ -81,6 +84,10 @@ class Book(msgspec.Struct):
     told: dict[str, datetime] = {}
     hoped: dict[str, datetime] = {}
     suspected: list[str] = []
+    failing: list[str] = []
+    days_left: dict[str, list[date]] = {}
+    undone: dict[str, dict[str, list[date]]] = {}
+    failed_at: dict[str, datetime] = {}
 
     def begin(self, trouble: Trouble, now: datetime, channels: Iterable[str]) -> bool:
         """Open an incident, and whether it is new: not open already, nor told and over."""
@@ -98,10 +105,16 @@ class Book(msgspec.Struct):
     def end(self, key: str, says: str, now: datetime, channels: Iterable[str]) -> bool:
         """Close an incident, and whether there was one."""
         trouble = self.open.pop(key, None)
+        self.forget(key)
         if trouble is None:
             return False
         self._tell(Event.OVER, trouble, says, now, channels)
         return True
+
+    def forget(self, key: str) -> None:
+        """Nothing is waited for any more of what is over, nor of what was hoped for."""
+        for each in (self.hoped, self.days_left, self.undone, self.failed_at):
+            each.pop(key, None)
 
     def _tell(self, event: Event, trouble: Trouble, says: str, now: datetime, channels: Iterable[str]) -> None:
         to = list(channels)
@@ -132,26 +145,41 @@ def send_waiting(
 ) -> dict[str, str]:
     """Send what waits, each channel's alerts in order; why a channel took none, by its name.
 
+    A channel that took none at the last look comes last: it may be one that lets us wait, and the others need not.
     `send` raises NotSent; `save` is called after each alert that was taken. What a channel that is set no more
     lacks is forgotten. What is not sent within LOOK_S is left for the next look.
     """
-    names = set(channels)
+    names = list(channels)
+    if _forget_others(book, names):
+        save()
     failed: dict[str, str] = {}
     ends = time.monotonic() + LOOK_S
-    for alert in list(book.waiting):
-        if time.monotonic() > ends:
-            break
-        for name in list(alert.to):
-            if name in failed:
-                continue
+    for name in sorted(names, key=lambda each: each in book.failing):
+        for alert in [each for each in book.waiting if name in each.to]:
+            if time.monotonic() > ends:
+                break
             try:
-                if name in names:
-                    send(name, alert)
+                send(name, alert)
             except NotSent as err:
                 failed[name] = str(err)
-                continue
+                break
             alert.to.remove(name)
             if not alert.to:
                 book.waiting.remove(alert)
+            if name in book.failing:
+                book.failing.remove(name)
             save()
+    if not failed.keys() <= set(book.failing):
+        book.failing = sorted({*book.failing, *failed})
+        save()
     return failed
+
+
+def _forget_others(book: Book, names: list[str]) -> bool:
+    """Forget what other channels lack, and whether there was any."""
+    known = {*book.failing, *(each for alert in book.waiting for each in alert.to)}
+    for alert in book.waiting:
+        alert.to = [each for each in alert.to if each in names]
+    book.waiting = [alert for alert in book.waiting if alert.to]
+    book.failing = [each for each in book.failing if each in names]
+    return not known <= set(names)

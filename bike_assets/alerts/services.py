@@ -6,7 +6,7 @@ from typing import Any
 
 from bike_assets.alerts.desk import Desk
 from bike_assets.alerts.incidents import Severity, Trouble
-from bike_assets.heartbeats import FRESH_S, ORDERS, POLLER, SINKS, STREAM, Heartbeat
+from bike_assets.heartbeats import FIRST_BEAT_S, FRESH_S, ORDERS, POLLER, SINKS, STREAM, Heartbeat
 from bike_assets.sources.redaction import redact_text
 
 WATCHED = (POLLER, STREAM, ORDERS, *SINKS)
@@ -23,9 +23,20 @@ UNWRITTEN = timedelta(minutes=2)
 """Kafka takes what was polled within a second; so long only where it is down."""
 
 
-def watch(desk: Desk, service: str, beat: Heartbeat | None, now: datetime) -> None:
-    """Take down what a service's last heartbeat says; None where it ended in order, or was never started."""
+def watch(
+    desk: Desk, service: str, beat: Heartbeat | None, now: datetime, starting_since: datetime | None = None
+) -> None:
+    """Take down what a service's last heartbeat says; None where it ended in order, or never beat.
+
+    `starting_since`: since when it is to come to a first heartbeat, where it was started and has not.
+    """
     key = f"service/{service}"
+    if beat is None and starting_since is not None:
+        if (now - starting_since).total_seconds() > FIRST_BEAT_S:
+            started = f"{starting_since:%Y-%m-%d %H:%M:%S} UTC"
+            says = f"The {service} was started at {started} and gave no sign of life since; its log says why."
+            desk.begin(Trouble(key, says, starting_since))
+        return
     if beat is None:
         desk.end_where(lambda each: _is_of(key, each), f"The {service} was ended in order.")
         return

@@ -42,6 +42,8 @@ class Checked(NamedTuple):
     first_bad: Sequence[Mapping[str, Any]] = ()
     see_all: str = ""
     """The command that shows all bad rows."""
+    missing: str = ""
+    """Why it had nothing to look at, and need not have, in a sentence."""
 
     @property
     def what(self) -> str:
@@ -78,7 +80,9 @@ def build_days(
 def run_to_the_end(
     job: dg.JobDefinition, days: tuple[date, date] | None, dagster_home: Path, on_step: OnStep
 ) -> list[Built | Checked | Broken]:
-    """Run a job in this process, over days or over all that there is, and raise nothing.
+    """Run a job in this process, over days or over all that there is.
+
+    Raises NotBuilt where it was cancelled in Dagster, and for no failure.
 
     Every check of the job is among the steps, those too that were not come to; a check that fails is no broken step.
     """
@@ -111,8 +115,10 @@ def _run(
             run_config=_QUIET, instance=instance, run_id=run_id, raise_on_error=False,
             tags={**tags, HOST_TAG: place()},
         )  # fmt: skip
-    if any(map(_is_interrupted, _failures(result))):
-        raise KeyboardInterrupt
+        if any(map(_is_interrupted, _failures(result))):
+            if instance.all_logs(run_id, dg.DagsterEventType.RUN_CANCELING):
+                raise NotBuilt("The run was cancelled in Dagster.")
+            raise KeyboardInterrupt
     return result
 
 
@@ -148,7 +154,7 @@ def _failures(result: dg.ExecuteInProcessResult) -> Iterator[dg.DagsterEvent]:
 
 
 def _is_interrupted(failure: dg.DagsterEvent) -> bool:
-    """Whether it was Ctrl-C, which Dagster tells as a step's failure."""
+    """Whether it was Ctrl-C, or a cancelling in Dagster, which it tells as a step's failure."""
     error = first_cause(failure)
     return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 

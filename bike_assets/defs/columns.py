@@ -39,6 +39,21 @@ def column_lineage(table: Table) -> dg.TableColumnLineage:
     )
 
 
+def made_of(table: Table) -> list[list[str]]:
+    """The tables that a table is computed from, as keys of assets."""
+    return [list(path) for path in sorted({of.table.path for made in LINEAGE[table.name].values() for of in made})]
+
+
+def table_metadata(table: Table, lineage: dg.TableColumnLineage) -> dict[str, Any]:
+    """What an operator wants to know of rows, wherever they stand."""
+    return {
+        "dagster/column_schema": column_schema(table),
+        "dagster/column_lineage": lineage,
+        "grain": ", ".join(table.grain),
+        **links(table),
+    }
+
+
 def table_spec(table: Table, group: str, deps: Sequence[dg.AssetDep | list[str]]) -> dg.AssetSpec:
     """A table of the lake as an asset: its key is its path in the lake."""
     return dg.AssetSpec(
@@ -48,13 +63,7 @@ def table_spec(table: Table, group: str, deps: Sequence[dg.AssetDep | list[str]]
         group_name=group,
         kinds={"spark", "deltalake"},
         owners=OWNERS,
-        metadata={
-            "dagster/column_schema": column_schema(table),
-            "dagster/column_lineage": column_lineage(table),
-            "dagster/table_name": table.name,
-            "grain": ", ".join(table.grain),
-            **links(table),
-        },
+        metadata={**table_metadata(table, column_lineage(table)), "dagster/table_name": table.name},
         skippable=True,
     )
 

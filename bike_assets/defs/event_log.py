@@ -2,7 +2,7 @@
 
 Which days are built, Dagster knows from nothing but its events: the newest of each asset and partition are never
 touched, nor the runs that wrote them. What goes is what was overtaken: old reports and observations of the services,
-one a minute and asset, and old runs that were last to build nothing.
+one a minute and asset, what checks said before they last said something, and old runs that were last to build nothing.
 """
 
 from collections.abc import Iterator
@@ -13,9 +13,14 @@ from typing import Any, NamedTuple
 import dagster as dg
 import sqlalchemy as sa
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    SqlEventLogStorageTable,
+)
+from sqlalchemy.dialects.postgresql import REGCLASS
 
-EVENTS = SqlEventLogStorageTable.c
+EVENTS, CHECKS = SqlEventLogStorageTable.c, AssetCheckExecutionsTable.c
 RUNLESS = ""
 """What Dagster writes in the place of a run's id, where an event came without one."""
 
@@ -29,6 +34,7 @@ class Pruned(NamedTuple):
 
     runs: int
     events: int
+    checks: int
     bytes_before: int
     bytes_after: int
 
@@ -37,20 +43,23 @@ def prune(instance: dg.DagsterInstance, before: datetime) -> Pruned:
     """Remove what ended before and is not the newest of its kind. A second time there is nothing to remove."""
     bytes_before = size(instance)
     events = _prune_runless(instance, before)
+    checks = _prune_checks(instance, before)
     runs = _prune_runs(instance, before)
     _give_back_room(instance)
-    return Pruned(runs, events, bytes_before, size(instance))
+    return Pruned(runs, events, checks, bytes_before, size(instance))
 
 
 def size(instance: dg.DagsterInstance) -> int:
-    """How many bytes the record takes."""
+    """How many bytes the events and what the checks said take; runs and ticks are little beside them."""
     storage: Any = instance.event_log_storage
     if isinstance(storage, SqliteEventLogStorage):
         return sum(each.stat().st_size for each in Path(storage.path_for_shard("index")).parent.iterdir())
     with storage.index_connection() as connection:
         if connection.dialect.name != "postgresql":
             return 0  # an instance of the tests, in memory
-        return int(connection.execute(sa.text("SELECT pg_total_relation_size('event_logs')")).scalar_one())
+        tables = (SqlEventLogStorageTable.name, AssetCheckExecutionsTable.name)
+        sizes = sa.select(*(sa.func.pg_total_relation_size(sa.cast(name, REGCLASS)) for name in tables))
+        return sum(connection.execute(sizes).one())
 
 
 def _newest(*columns: sa.Column[Any], where: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -72,6 +81,16 @@ def _prune_runless(instance: dg.DagsterInstance, before: datetime) -> int:
         with storage.run_connection(RUNLESS) as connection:
             connection.execute(SqlEventLogStorageTable.delete().where(is_old))
     return removed
+
+
+def _prune_checks(instance: dg.DagsterInstance, before: datetime) -> int:
+    """What a check says of a partition is told by the newest alone; to remove a run leaves what its checks said."""
+    storage: Any = instance.event_log_storage
+    newest = sa.select(sa.func.max(CHECKS.id)).group_by(CHECKS.asset_key, CHECKS.check_name, CHECKS.partition)
+    is_old = CHECKS.create_timestamp < before.astimezone(UTC).replace(tzinfo=None)
+    with storage.index_connection() as connection:
+        overtaken = AssetCheckExecutionsTable.delete().where(is_old & CHECKS.id.not_in(newest))
+        return int(connection.execute(overtaken).rowcount)
 
 
 def _prune_runs(instance: dg.DagsterInstance, before: datetime) -> int:
@@ -116,3 +135,5 @@ def _give_back_room(instance: dg.DagsterInstance) -> None:
                            for name in ("page_count", "freelist_count"))
             if free > FREE_SHARE * pages:
                 connection.execute(sa.text("VACUUM"))
+                # Others hold the file open: the log beside it is not cut at the end of this connection.
+                connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))

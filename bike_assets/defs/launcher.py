@@ -6,6 +6,7 @@ the server is killed too, nobody does, and the run would stay STARTED until its 
 
 import socket
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +16,15 @@ import dagster as dg
 import psutil
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
-HOST_TAG = "bike/host"
-"""The place of a run's process: only there does its number mean anything."""
+HOST_TAG = ".dagster/bike_host"
+"""The place of a run's process: only there does its number mean anything. The UI hides tags of this beginning."""
 
 BOOT_ID, PID_NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 LAUNCHED_TAG = ".dagster/grpc_info"
 ANSWER_S = 5
 SERVER_BACK_S = 75.0
-"""Dagster's daemon looks after its code servers once a minute."""
+"""Dagster's daemon looks once a minute after code servers that it started; a supervisor is quicker."""
 
 CLOCKS_DIFFER = timedelta(seconds=2)
 """The system counts a process's age from its boot, which it knows to the second."""
@@ -45,14 +46,15 @@ class Worker(NamedTuple):
     told_at: datetime
 
     @property
-    def lives(self) -> bool:
-        try:
+    def process(self) -> psutil.Process | None:
+        """The process itself while it lives, which can be no other one later."""
+        with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
             began = datetime.fromtimestamp(process.create_time(), UTC)
             # A pid is used again: another process began after the worker had told of itself.
-            return began <= self.told_at + CLOCKS_DIFFER and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+            if began <= self.told_at + CLOCKS_DIFFER and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
 
 
 class WatchedRunLauncher(dg.DefaultRunLauncher):
@@ -65,7 +67,7 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether the run's process lives. RUNNING also for a while where it is gone with its code server:
 
-        Dagster gives up a retry for which it has no code server, and makes a new one within SERVER_BACK_S.
+        Dagster gives up a retry for which it has no code server; there is a new one within SERVER_BACK_S.
         """
         status = self.process_of(run)
         if status is WorkerStatus.UNKNOWN:
@@ -87,12 +89,30 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         """
         is_launched, there = LAUNCHED_TAG in run.tags, run.tags.get(HOST_TAG)
         if there == place():
-            worker = worker_of(self._instance, run.run_id)
-            if worker is not None and worker.lives:
+            if self._living(run) is not None:
                 return WorkerStatus.RUNNING
         elif not is_launched and not _is_before_boot(there):
             return WorkerStatus.RUNNING
         return self._as_server_says(run.run_id) if is_launched else WorkerStatus.NOT_FOUND
+
+    def terminate(self, run_id: str) -> bool:
+        """Have the run cancelled by the code server that started it; where that is gone, tell the run's process.
+
+        So is a `bike build` told, which no code server launched: its process is the command itself.
+        """
+        run = self._instance.get_run_by_id(run_id)
+        process = self._living(run) if run is not None and not run.is_finished else None
+        if run is None or process is None or self._as_server_says(run_id) is WorkerStatus.RUNNING:
+            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
+        self._instance.report_run_canceling(run)
+        with suppress(psutil.NoSuchProcess):  # run monitoring ends the run then
+            process.terminate()
+        return True
+
+    def _living(self, run: dg.DagsterRun) -> psutil.Process | None:
+        """The run's process, where it is of this place and lives."""
+        worker = worker_of(self._instance, run.run_id) if run.tags.get(HOST_TAG) == place() else None
+        return None if worker is None else worker.process
 
     def _as_server_says(self, run_id: str) -> WorkerStatus:
         """What the code server says that launched it: it can be another machine's, with processes of its own."""

@@ -11,6 +11,7 @@ from bike_assets.settings import load_settings
 
 @cache
 def _page() -> str:
+    """Read once, where the first asset is declared: what it shows is part of it."""
     return load_settings().page_url
 
 

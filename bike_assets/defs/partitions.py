@@ -14,7 +14,11 @@ from bike_assets.model.errors import WrongDay
 from bike_assets.settings import load_settings
 
 DAYS = dg.DailyPartitionsDefinition(load_settings().first_day.isoformat(), timezone="UTC", end_offset=1)
-"""From the first day of the settings to today: what there is of today can be built too."""
+"""From the first day of the settings to today: what there is of today can be built too.
+
+Read here, and not when it is asked for: the partitions of an asset are fixed where it is declared, and
+the settings' day is its first.
+"""
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", dg.BetaWarning)  # the option has been in Dagster for years
@@ -43,6 +47,19 @@ def days_of(run: dg.DagsterRun) -> tuple[date, date] | None:
         if not DAYS.has_partition_key(day):
             raise dg.Failure(_there_is_no(day))
     return _dates(told)
+
+
+def days_asked(context: dg.AssetExecutionContext) -> tuple[date, date] | None:
+    """The days of the run of a step; None where nothing that the run makes is of days.
+
+    Each of its steps asks, so that a run is refused before the first does anything. Raises Failure as `days_of` does,
+    and where the run was started without the days that it needs.
+    """
+    days = days_of(context.run)
+    layer = context.job_def.asset_layer
+    if days is None and any(layer.get(key).is_partitioned for key in layer.selected_asset_keys):
+        raise dg.Failure(f"Say of which day, or which days in a row: they are {_all_days()}.")
+    return days
 
 
 def days_told(run: dg.DagsterRun) -> tuple[date, date] | None:

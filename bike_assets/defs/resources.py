@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from pydantic import Field, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr
 
 from bike_assets.heartbeats import FRESH_S, read_heartbeat
 from bike_assets.model.errors import LakeBroken, SparkLost, WrongSettings
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from bike_assets.alerts.desk import Desk
+    from bike_assets.lake.duck import Views
+    from bike_assets.lake.tables import OpenTables
     from bike_assets.sources.config import Source
     from bike_assets.sources.redaction import Secrets
     from bike_assets.warehouse.customers import Customer
@@ -64,10 +66,25 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     path: str
     events_days: int | None = None
+    _tables: "OpenTables | None" = PrivateAttr(default=None)
+    _views: "Views | None" = PrivateAttr(default=None)
 
     @property
     def directory(self) -> Path:
         return Path(self.path)
+
+    @property
+    def tables(self) -> "OpenTables":
+        """The tables, which stay open for all the steps of a run."""
+        from bike_assets.lake.tables import OpenTables
+
+        if self._tables is None:
+            self._tables = OpenTables(self.directory)
+        return self._tables
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        if self._views is not None:
+            self._views.close()
 
     def customers(self) -> "Mapping[str, Customer] | None":
         """What the list of customers says now; None where the settings name none.
@@ -87,15 +104,20 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def duckdb(self, *tables: Table) -> "Iterator[duckdb.DuckDBPyConnection]":
-        """A connection with these tables, or all, as views, as they are now. Raises Failure naming a broken one."""
+        """A connection with these tables, or all, as views, as they are now: one for all the steps of a run.
+
+        Raises Failure naming a broken table.
+        """
         import duckdb
 
-        from bike_assets.lake.duck import broken_table, connect
+        from bike_assets.lake.duck import Views, broken_table
 
+        if self._views is None:
+            self._views = Views(self.tables)
         try:
-            with connect(self.directory, tables or TABLES) as con:
-                yield con
+            yield self._views.newest(tables or TABLES)
         except duckdb.Error as err:
+            self._views.close()  # some of them break the connection
             broken = broken_table(self.directory, err)
             if broken is None:
                 raise
@@ -123,7 +145,7 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         self._refuse_forgotten(days)
         try:
-            return build(session, self.directory, table, days)
+            return build(session, self.directory, table, days, self.tables)
         except SparkLost as err:
             session.stop()  # else the next one asked for would be this one
             raise dg.RetryRequested(SPARKS_LOST, SPARK_STARTS_S) from err

@@ -14,12 +14,10 @@ from bike_assets.settings import load_settings
     cron_schedule="0 5 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="The two days before today: of yesterday the first time, of the day before once more with all its "
+    "hours. From Europe eastwards yesterday's local day is complete by now; in the Americas it is the next morning.",
 )
 def every_morning(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """The two days before today: of yesterday the first time, of the day before once more with all its hours.
-
-    From Europe eastwards yesterday's local day is complete by now; in the Americas it is the next morning.
-    """
     today = context.scheduled_execution_time.date()
     first, last = today - timedelta(days=2), today - timedelta(days=1)
     return dg.RunRequest(run_key=last.isoformat(), tags=tags_of(first, last))
@@ -30,9 +28,10 @@ def every_morning(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     cron_schedule="15 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="The checks of what the stream wrote yesterday and today: however long the history, they read these "
+    "two days.",
 )
 def every_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """The checks of what the stream wrote yesterday and today: however long the history, they read these two days."""
     now = context.scheduled_execution_time
     return dg.RunRequest(run_key=f"{now:%Y-%m-%dT%H}", tags=tags_of(now.date() - timedelta(days=1), now.date()))
 
@@ -42,9 +41,9 @@ def every_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     cron_schedule="*/15 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Who is new among the members; nothing where no setting names a members API.",
 )
 def every_quarter_of_an_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Who is new among the members; nothing where no setting names a members API."""
     if load_settings().members_url is None:
         return dg.SkipReason("BIKE_MEMBERS_URL names no members API.")
     return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}")

@@ -12,7 +12,8 @@ from bike_assets.alerts import runs, systems
 from bike_assets.alerts import services as rules
 from bike_assets.alerts.services import WATCHED
 from bike_assets.defs.resources import Alerts
-from bike_assets.defs.run_ends import ended_after, not_retried
+from bike_assets.defs.run_ends import defined_in, ended_after, not_retried
+from bike_assets.defs.serving import sinks
 from bike_assets.defs.serving.assets import GROUP as SERVING
 from bike_assets.defs.warehouse.assets import GROUP as WAREHOUSE
 from bike_assets.heartbeats import (
@@ -24,13 +25,13 @@ from bike_assets.heartbeats import (
     SALES_SINK,
     STREAM,
     read_heartbeat,
+    starting_since,
 )
 
 RUNNING = dg.DefaultSensorStatus.RUNNING
 SHOWN_ON = {
     POLLER: ["raw", "answers"], STREAM: ["events", "polls"], ORDERS: ["topics", "orders"],
-    SALES_SINK: ["live", "orders_by_source_state"], ORDERS_SINK: ["events", "orders"],
-    MEMBERS_SINK: ["events", "users"],
+    SALES_SINK: sinks.SALES, ORDERS_SINK: sinks.ORDERS, MEMBERS_SINK: sinks.MEMBERS,
 }  # fmt: skip
 """The asset on whose page a service's heartbeat and lag are plotted."""
 
@@ -50,16 +51,19 @@ def services(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.SensorRe
     now = datetime.now(UTC)
     desk = alerts.desk("services", now)
     beats = {name: read_heartbeat(alerts.directory, name) for name in WATCHED}
+    starting = {name: starting_since(alerts.directory, name) for name in WATCHED}
     for name, beat in beats.items():
-        rules.watch(desk, name, beat, now)
+        rules.watch(desk, name, beat, now, starting[name])
     desk.close()
     there = {name: beat for name, beat in beats.items() if beat is not None}
     plotted_at = datetime.fromisoformat(context.cursor) if context.cursor else None
     is_plotted = plotted_at is None or now - plotted_at >= PLOTTED_EVERY
-    well = f"Alive, and not behind: {', '.join(there)}."
+    comes = [name for name, beat in beats.items() if beat is None and starting[name] is not None]
+    told = [f"Alive, and not behind: {', '.join(there)}."] if there else []
+    told += [f"Starting: {', '.join(comes)}."] if comes else []
     nobody = "Nothing that is watched was started in this home; `bike up` starts them."
     return dg.SensorResult(
-        skip_reason=desk.says(well if there else nobody),
+        skip_reason=desk.says(" ".join(told) or nobody),
         asset_events=[
             dg.AssetObservation(SHOWN_ON[name], metadata=rules.figures(beat, now), description=f"The {name} now.")
             for name, beat in there.items()
@@ -98,12 +102,15 @@ def ended_runs(context: dg.SensorEvaluationContext, alerts: Alerts) -> dg.Sensor
     desk = alerts.desk("runs", now)
     cursor = None if context.cursor is None else int(context.cursor)
     secrets = alerts.secrets()
-    runs.look_again(desk, lambda run_id: not_retried(context.instance, run_id, secrets), now)
-    found = ended_after(context.instance, cursor, now - FIRST_LOOK, secrets)
+    assert context.repository_def is not None  # noqa: S101  a tick is always one of a repository's
+    defined = defined_in(context.repository_def)
+    runs.look_again(desk, lambda run_id: not_retried(context.instance, run_id, secrets, defined), now)
+    found = ended_after(context.instance, cursor, now - FIRST_LOOK, secrets, defined)
     for number, run in found:
         cursor = number
         if run is not None:
             runs.take(desk, run)
+    runs.forget_gone(desk, defined.names.__contains__)
     desk.close()
     return dg.SensorResult(
         skip_reason=desk.says(f"Runs that ended since the last look: {len(found)}, none wrong."),

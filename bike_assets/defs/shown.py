@@ -1,5 +1,6 @@
 """What a materialisation shows of a table: its size, and its newest rows."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,28 +20,33 @@ def shown(
     con: "duckdb.DuckDBPyConnection", lake: Lake, table: Table, days: tuple[date, date] | None
 ) -> dict[str, Any]:
     """`bytes` of these days, or of the whole table, and a `preview` of the newest rows where there are any."""
-    from bike_assets.lake.tables import byte_count
-
-    return {"bytes": byte_count(lake.directory, table, days), **_preview(con, table, days)}
+    size = lake.tables.bytes_by_day(table)
+    there = size if days is None or not table.partitioned_by else {*each_of(days)} & size.keys()
+    return {"bytes": sum(size[day] for day in there), **_preview(con, table, days)}
 
 
 def tell_days(
     context: dg.AssetExecutionContext, con: "duckdb.DuckDBPyConnection", lake: Lake, table: Table
 ) -> None:
-    """Add to each day of the run its rows and `bytes`, and to the last one the `preview`.
-
-    What is said of all days is written once for each: a year's previews would take longer than to look at its tables.
-    """
-    from bike_assets.lake.tables import bytes_by_day, rows_by_day
-
+    """Add to each day of the run what `shown_by_day` says of it."""
     days = days_of(context.run)
     if days is None:
         return
-    rows, size = rows_by_day(lake.directory, table), bytes_by_day(lake.directory, table)
+    for day, told in shown_by_day(con, lake, table, days):
+        context.add_asset_metadata(told, dg.AssetKey(list(table.path)), day.isoformat())
+
+
+def shown_by_day(
+    con: "duckdb.DuckDBPyConnection", lake: Lake, table: Table, days: tuple[date, date]
+) -> Iterator[tuple[date, dict[str, Any]]]:
+    """Each day's own rows and `bytes`, and with the last one the `preview`.
+
+    What is said of all days is written once for each: a year's previews would take longer than to look at its tables.
+    """
+    rows, size = lake.tables.rows_by_day(table), lake.tables.bytes_by_day(table)
     for day in each_of(days):
         of_day = {"dagster/partition_row_count": rows.get(day, 0), "bytes": size.get(day, 0)}
-        newest = _preview(con, table, days) if day == days[1] else {}
-        context.add_asset_metadata({**of_day, **newest}, dg.AssetKey(list(table.path)), day.isoformat())
+        yield day, {**of_day, **(_preview(con, table, days) if day == days[1] else {})}
 
 
 def _preview(

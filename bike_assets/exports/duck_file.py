@@ -4,6 +4,7 @@ DuckDB opens no file that another process writes. So an export writes a new one 
 what the old one has, and puts it in its place: whoever has the old one open goes on reading that.
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from bike_assets.model.schema import Table
 from bike_assets.model.star import DIMENSIONS, FACTS, references
 
 _OLD = "old"
+_OF_FILES = {errno.ENOSPC: DatabaseFull, errno.EDQUOT: DatabaseFull, errno.EROFS: DatabaseReadOnly,
+             errno.EACCES: DatabaseReadOnly}  # fmt: skip
 
 
 class DuckFile:
@@ -61,16 +64,17 @@ class DuckFile:
     def put_whole(self, part: Part, rows: pa.RecordBatchReader) -> int:
         with self._told():
             count = self._insert(part, rows)
-            name, (key,) = part.table.path[1], part.table.grain
-            self._connection.execute(f"CREATE TEMP TABLE {name}_keys AS SELECT {key} AS key FROM {part.table.name}")
+            name, keys = part.table.path[1], ", ".join(part.table.grain)
+            self._connection.execute(f"CREATE TEMP TABLE {name}_keys AS SELECT {keys} FROM {part.table.name}")
             self._whole.append(part)
             return count
 
     def put_day(self, part: Part, rows: pa.RecordBatchReader) -> int:
         with self._told():
             self._base()
+            count = self._insert(part, rows)
             self._days.append(part)
-            return self._insert(part, rows)
+            return count
 
     def tidy(self) -> None:
         """Bring what the old file has beside, and put the new one in its place."""
@@ -82,6 +86,8 @@ class DuckFile:
                 for part in reversed(self._whole):  # those that refer before those that are referred to
                     self._remove_gone(part.table)
                 self._note()
+                # close() would do it, and say nothing where the disk is full: the rows would be in no file.
+                self._connection.execute("CHECKPOINT")
                 self._connection.close()
                 self._con = None
                 self.aside.replace(self.path)
@@ -115,14 +121,14 @@ class DuckFile:
             return
         self._is_based = True
         for table in sorted(DIMENSIONS, key=lambda each: len(references(each))):
-            (key,) = table.grain
-            self._connection.execute(
-                f"INSERT INTO {table.name} BY NAME FROM {_OLD}.{table.name} AS was "
-                f"WHERE NOT EXISTS (FROM {table.name} AS now WHERE now.{key} = was.{key})"
-            )
+            if table.name in self._old_tables:
+                self._connection.execute(
+                    f"INSERT INTO {table.name} BY NAME FROM {_OLD}.{table.name} AS was "
+                    f"WHERE NOT EXISTS (FROM {table.name} AS now WHERE {_same(table)})"
+                )
 
     def _keep_days(self, table: Table) -> None:
-        if not self.path.exists():
+        if table.name not in self._old_tables:
             return
         brought = [part.day for part in self._days if part.table is table]
         self._connection.execute(
@@ -132,14 +138,12 @@ class DuckFile:
 
     def _remove_gone(self, table: Table) -> None:
         """Rows of a dimension that only the old file had, and that no fact refers to."""
-        (key,) = table.grain
-        unreferred = " AND ".join(
-            f"NOT EXISTS (FROM {each.name} AS fact WHERE fact.{by.column} = was.{key})"
+        unreferred = [
+            f"NOT EXISTS (FROM {each.name} AS fact WHERE fact.{by.column} = was.{by.key})"
             for each in (*DIMENSIONS, *FACTS) for by in references(each) if by.dimension is table
-        )  # fmt: skip
-        self._connection.execute(
-            f"DELETE FROM {table.name} AS was WHERE {key} NOT IN (FROM {table.path[1]}_keys) AND {unreferred}"
-        )
+        ]  # fmt: skip
+        is_gone = [f"NOT EXISTS (FROM {table.path[1]}_keys AS now WHERE {_same(table)})", *unreferred]
+        self._connection.execute(f"DELETE FROM {table.name} AS was WHERE {' AND '.join(is_gone)}")
 
     def _note(self) -> None:
         book, now = f"{SCHEMA}.{BOOK}", datetime.now(UTC)
@@ -155,12 +159,19 @@ class DuckFile:
 
     def _refuse_other_columns(self) -> None:
         for table in star().sorted_tables:
+            if table.fullname not in self._old_tables:
+                continue  # of a version of before, which had no such table
             there = set(self._connection.table(f"{_OLD}.{table.fullname}").columns)
             if wrong := there ^ {column.name for column in table.columns}:
                 raise DatabaseRefuses(
                     f"{self._place}: {table.fullname} has other columns than the warehouse "
                     f"({', '.join(sorted(wrong))}): remove the file, and export all days anew."
                 )
+
+    @property
+    def _old_tables(self) -> set[str]:
+        query = f"SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE database_name = '{_OLD}'"
+        return {name for (name,) in self._connection.execute(query).fetchall()}
 
     def _remove_aside(self) -> None:
         for file in (self.aside, self.aside.with_name(f"{self.aside.name}.wal")):
@@ -179,7 +190,9 @@ class DuckFile:
 
 
 def _kind(err: Exception) -> type[NotServed]:
-    said = str(err)
+    if isinstance(err, OSError):
+        return _OF_FILES.get(err.errno or 0, DatabaseRefuses)
+    said = str(err)  # DuckDB has no numbers, and is never translated
     if "No space left" in said or "Disk quota" in said:
         return DatabaseFull
     if "Read-only file system" in said or "Permission denied" in said:
@@ -191,6 +204,10 @@ def _kind(err: Exception) -> type[NotServed]:
 def _book(rows: duckdb.DuckDBPyRelation) -> dict[tuple[str, str], str]:
     found = rows.select("table_name", "part", "lake_version").fetchall()
     return {(name, part): version for name, part, version in found}
+
+
+def _same(table: Table) -> str:
+    return " AND ".join(f"now.{key} = was.{key}" for key in table.grain)
 
 
 def _text(value: str) -> str:

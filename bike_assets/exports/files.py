@@ -23,10 +23,15 @@ from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
+    FACT_VEHICLE_SYSTEM_DAY,
     STATION_QUALITY,
+    SYSTEM_SERVICE_DAY,
 )
 
-EXPORTED = (FACT_STATION_HOUR, FACT_STATION_DAY, FACT_SYSTEM_DAY, DIM_SYSTEM, DIM_STATION, STATION_QUALITY)
+EXPORTED = (
+    FACT_STATION_HOUR, FACT_STATION_DAY, FACT_SYSTEM_DAY, FACT_VEHICLE_SYSTEM_DAY, SYSTEM_SERVICE_DAY, STATION_QUALITY,
+    DIM_SYSTEM, DIM_STATION,
+)  # fmt: skip
 """The facts and findings of the local dates; the system and its stations whole, with all that they ever were."""
 
 DICTIONARY = "dictionary.md"

@@ -1,4 +1,7 @@
-"""MariaDB, and MySQL: rows come by LOAD DATA LOCAL INFILE, the one bulk path that needs no file on the server."""
+"""MariaDB, and MySQL: rows come by LOAD DATA LOCAL INFILE, the one bulk path that needs no file on the server.
+
+No MySQL could be had where this was made: what is said to it was tested on MariaDB, and its own collation looked at.
+"""
 
 import tempfile
 from pathlib import Path
@@ -6,8 +9,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.dialects.mysql.base import MySQLDialect
 
-from bike_assets.exports.store import Store
+from bike_assets.exports.store import STAGE, Store
+from bike_assets.model.errors import DatabaseRefuses
 
 CONNECT_S = 10
 LOCK_S = 30
@@ -23,16 +28,25 @@ _LOAD = (
 
 
 class MariaDb(Store):
-    """MariaDB 10.6 or newer. A schema is a database there: the tables stand in the one of the address."""
+    """MariaDB 10.6 or newer, or MySQL 8.0.17 or newer. A schema is a database there: the address names it."""
 
-    kind = "MariaDB"
+    kind = "MySQL"
     schema = None
 
     def __init__(self, url: sa.URL) -> None:
         begins = f"SET time_zone = '+00:00', sql_mode = '{_MODES}', innodb_lock_wait_timeout = {LOCK_S}"
-        options = {"local_infile": True, "connect_timeout": CONNECT_S, "read_timeout": ANSWER_S, "charset": "utf8mb4",
-                   "init_command": begins}  # fmt: skip
-        super().__init__(url.set(drivername="mariadb+pymysql"), options)
+        self._options = {"local_infile": True, "connect_timeout": CONNECT_S, "read_timeout": ANSWER_S,
+                         "charset": "utf8mb4", "init_command": begins}  # fmt: skip
+        super().__init__(url.set(drivername="mysql+pymysql"), self._options)
+
+    def prepare(self) -> None:
+        """Ask first which of the two it is: their collations have nothing in common."""
+        with self.told(), self.engine.connect() as con:
+            is_mariadb = isinstance(con.dialect, MySQLDialect) and con.dialect.is_mariadb
+        if is_mariadb and self.kind != "MariaDB":
+            self.kind = "MariaDB"
+            super().__init__(self.url.set(drivername="mariadb+pymysql"), self._options)
+        super().prepare()
 
     def load(self, stage: sa.Table, rows: pa.RecordBatchReader) -> int:
         with tempfile.TemporaryDirectory(prefix="bike-export-") as scratch:
@@ -40,7 +54,16 @@ class MariaDb(Store):
             _write(rows, file)
             name = self.engine.dialect.identifier_preparer.format_table(stage)
             with self.engine.begin() as con:
-                return con.execute(sa.text(_LOAD.format(stage=name)), {"path": str(file)}).rowcount
+                count = con.execute(sa.text(_LOAD.format(stage=name)), {"path": str(file)}).rowcount
+                self._refuse_what_was_changed(con, stage)
+                return count
+
+    def _refuse_what_was_changed(self, con: sa.Connection, stage: sa.Table) -> None:
+        """With LOCAL, strict mode or not, a value that does not fit is cut or replaced, and a warning says so."""
+        warning = con.exec_driver_sql("SHOW WARNINGS LIMIT 1").first()
+        if warning is not None:
+            table = stage.name.removesuffix(STAGE)
+            raise DatabaseRefuses(f"{self.place}: {table} would not be as the lake has it: {warning.Message}.")
 
 
 def _write(rows: pa.RecordBatchReader, file: Path) -> None:

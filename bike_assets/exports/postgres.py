@@ -52,8 +52,8 @@ class Postgres(Store):
 
     def put_day(self, part: Part, rows: pa.RecordBatchReader) -> int:
         stage = self.staged(part)
-        with self.told():
-            count = self._loaded(stage, rows)
+        with self.told(), self._beside(stage):
+            count = self.load(stage, rows)
             self._with_keys(part, stage)
             with self.engine.begin() as con:
                 self._swap(con, part, stage)

@@ -1,6 +1,9 @@
-"""An export into a database: dimensions first, then the days, each as the lake has it now."""
+"""An export into a database: dimensions first, then the days, each as the lake has it now.
 
-from collections.abc import Callable, Mapping
+A part that is refused keeps no other from being brought: what was not is told at the end.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,11 +12,18 @@ from typing import Protocol
 import pyarrow as pa
 
 from bike_assets.exports.days import NOTHING, WHOLE, Part, parts_of, rows_of
+from bike_assets.model.errors import LakeBroken, NotServed
 from bike_assets.model.schema import Table
 from bike_assets.model.star import DIMENSIONS, FACTS, references
 
 Days = tuple[date, date]
 Book = Mapping[tuple[str, str], str]
+
+GIVES_UP_AFTER = 2
+"""So many parts in a row that may be tried again: the database is down or full, and asking for each would take long."""
+
+NAMED = 3
+"""So many of the parts that were not brought are named, and so many reasons."""
 
 
 class Database(Protocol):
@@ -49,23 +59,65 @@ def serve(
 ) -> list[Served]:
     """Bring the dimensions and these days, or all days, up to what the lake has; what is there already is left alone.
 
-    The newest day is first. Raises NotServed and LakeBroken; what was brought by then is there, and noted in the book.
+    The newest day is first. Raises NotServed and LakeBroken: once all parts were tried where it is a part's trouble,
+    with those that were not brought. All others are there then, and noted in the book.
     """
-    done: list[Served] = []
-
-    def put(part: Part, how: Callable[[Part, pa.RecordBatchReader], int]) -> None:
-        with rows_of(lake, part) as rows:
-            done.append(Served(part.table.path[1], part.name, how(part, rows)))
-        on_part(done[-1])
-
     database.prepare()
     book = database.book()
-    for part in _dimensions(lake, book):
-        put(part, database.put_whole)
-    for part in behind(lake, book, days):
-        put(part, database.put_day)
-    database.tidy()
-    return done
+    export = _Export(lake, on_part)
+    export.put_all(_dimensions(lake, book), database.put_whole)
+    export.put_all(behind(lake, book, days), database.put_day)
+    try:
+        database.tidy()
+    except NotServed as err:
+        raise export.told(err) from None
+    if export.failed:
+        raise export.told()
+    return export.done
+
+
+class _Export:
+    """What was brought, and what was not."""
+
+    def __init__(self, lake: Path, on_part: Callable[[Served], None]) -> None:
+        self._lake, self._on_part = lake, on_part
+        self.done: list[Served] = []
+        self.failed: list[tuple[Part, NotServed | LakeBroken]] = []
+        self._in_a_row = 0
+        self._left = 0
+
+    def put_all(self, parts: Iterable[Part], how: Callable[[Part, pa.RecordBatchReader], int]) -> None:
+        """Bring the parts, until the database seems to take none at all."""
+        for part in parts:
+            if self._in_a_row >= GIVES_UP_AFTER:
+                self._left += 1
+                continue
+            try:
+                self._put(part, how)
+            except (NotServed, LakeBroken) as err:
+                self.failed.append((part, err))
+                self._in_a_row = self._in_a_row + 1 if err.retryable else 0
+
+    def _put(self, part: Part, how: Callable[[Part, pa.RecordBatchReader], int]) -> None:
+        with rows_of(self._lake, part) as rows:
+            count = how(part, rows)
+        self._in_a_row = 0
+        self.done.append(Served(part.table.path[1], part.name, count))
+        self._on_part(self.done[-1])
+
+    def told(self, at_the_end: NotServed | None = None) -> NotServed | LakeBroken:
+        """All that failed in a sentence, of the kind of the first: others may have failed for want of that part."""
+        errors = [*(err for _, err in self.failed), *([at_the_end] if at_the_end else [])]
+        names = [f"{part.table.path[1]} {part.name}" for part, _ in self.failed]
+        left = f"; {self._left} more were not tried" if self._left else ""
+        reasons = "; ".join([*dict.fromkeys(str(err).rstrip(".") for err in errors)][:NAMED])
+        what = f"Not brought: {_some(names)}{left}" if names else "Not brought to its end"
+        return type(errors[0])(f"{what}. {reasons}.")
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _dimensions(lake: Path, book: Book) -> list[Part]:

@@ -17,8 +17,8 @@ BOOK = "bike_export"
 # A key of SQL Server has 900 bytes at most, of two a character.
 _KEY_CHARACTERS = {"system_id": 100, "reason": 50}
 _OTHER_KEY_CHARACTERS = 200
-# Ids are the producers': `a1` is not `A1`, and trailing spaces count.
-_MARIADB_COLLATION = "utf8mb4_nopad_bin"
+# Ids are the producers': `a1` is not `A1`, and trailing spaces count. Each has a name for it that the other lacks.
+_MARIADB_COLLATION, _MYSQL_COLLATION = "utf8mb4_nopad_bin", "utf8mb4_0900_bin"
 _MSSQL_COLLATION = "Latin1_General_100_BIN2"
 _MYSQLS = ("mysql", "mariadb")
 
@@ -50,7 +50,7 @@ def star(schema: str | None = SCHEMA, *, is_partitioned: bool = False) -> sa.Met
             *(sa.Index(f"{table.path[1]}_by_{column}", column) for column in indexed(table)),
             comment=table.description,
             postgresql_partition_by=f"RANGE ({time_key(table).name})" if by_day else None,
-            mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate=_MARIADB_COLLATION,
+            mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate=_MYSQL_COLLATION,
             mariadb_engine="InnoDB", mariadb_charset="utf8mb4", mariadb_collate=_MARIADB_COLLATION,
         )  # fmt: skip
     _book(metadata)
@@ -61,7 +61,7 @@ def bare(table: Table, name: str, schema: str | None) -> sa.Table:
     """A table of these columns without any key, for rows to be loaded into."""
     return sa.Table(
         name, sa.MetaData(schema=schema), *columns(table),
-        mysql_charset="utf8mb4", mysql_collate=_MARIADB_COLLATION,
+        mysql_charset="utf8mb4", mysql_collate=_MYSQL_COLLATION,
         mariadb_charset="utf8mb4", mariadb_collate=_MARIADB_COLLATION,
     )  # fmt: skip
 

@@ -5,13 +5,14 @@ book's entry, put in the place of what was there. Whatever is killed and when, a
 it is now, and the next export begins the part anew.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from bike_assets.exports.days import Part
 from bike_assets.exports.star import BOOK, SCHEMA, bare, star
@@ -27,7 +28,7 @@ STAGE = "_bike_new"
 class Store:
     """One database. All methods raise NotServed."""
 
-    kind = ""
+    kind: str = ""
     schema: str | None = SCHEMA
 
     def __init__(self, url: sa.URL, options: dict[str, Any]) -> None:
@@ -79,8 +80,8 @@ class Store:
     def put_day(self, part: Part, rows: pa.RecordBatchReader) -> int:
         """Put a fact's day in the place of what was there; how many rows it has."""
         target, stage = self.table(part.table.path[1]), self.staged(part)
-        with self.told():
-            count = self._loaded(stage, rows)
+        with self.told(), self._beside(stage):
+            count = self.load(stage, rows)
             with self.engine.begin() as con:
                 con.execute(sa.delete(target).where(*_of_day(part, target)))
                 con.execute(_copied(target, stage))
@@ -91,8 +92,8 @@ class Store:
     def put_whole(self, part: Part, rows: pa.RecordBatchReader) -> int:
         """Bring a dimension up to date; rows that the lake has no more stay until `tidy`: facts may refer to them."""
         target, stage = self.table(part.table.path[1]), self.staged(part)
-        with self.told():
-            count = self._loaded(stage, rows)
+        with self.told(), self._beside(stage):
+            count = self.load(stage, rows)
             with self.engine.begin() as con:
                 _merge(con, part.table, target, stage)
         self._waiting.append((part, stage, count))
@@ -104,9 +105,9 @@ class Store:
             for part, stage, count in reversed(self._waiting):  # those that refer before those that are referred to
                 target = self.table(part.table.path[1])
                 with self.engine.begin() as con:
-                    gone = ~sa.exists().where(*_same(part.table, target, stage))
+                    gone = _gone(part, target, stage)
                     # Whoever refers is looked through only where some row is gone.
-                    if con.execute(sa.select(sa.literal(1)).select_from(target).where(gone).limit(1)).first():
+                    if con.execute(_any(target, gone)).first():
                         con.execute(sa.delete(target).where(gone, *self._unreferenced(part.table)))
                     self._note(con, part, count)
                 self._drop(stage)
@@ -125,14 +126,21 @@ class Store:
             stage.append_constraint(sa.PrimaryKeyConstraint(*part.table.grain))
         return stage
 
-    def _loaded(self, stage: sa.Table, rows: pa.RecordBatchReader) -> int:
+    @contextmanager
+    def _beside(self, stage: sa.Table) -> Iterator[None]:
+        """The table beside, made for the block; what fails in it leaves none, so that other parts have their room."""
         with self.engine.begin() as con:
             stage.create(con)
-        return self.load(stage, rows)
+        try:
+            yield
+        except BaseException:
+            with suppress(SQLAlchemyError):  # the server may be gone: the next export removes it
+                self._drop(stage)
+            raise
 
     def _drop(self, stage: sa.Table) -> None:
         with self.engine.begin() as con:
-            stage.drop(con)
+            stage.drop(con, checkfirst=True)
 
     def _note(self, con: sa.Connection, part: Part, count: int) -> None:
         book = self.table(BOOK)
@@ -164,6 +172,14 @@ def _copied(target: sa.Table, stage: sa.Table, *only: sa.ColumnElement[bool]) ->
 
 def _same(table: Table, target: sa.Table, stage: sa.Table) -> Sequence[sa.ColumnElement[bool]]:
     return [target.c[name] == stage.c[name] for name in table.grain]
+
+
+def _gone(part: Part, target: sa.Table, stage: sa.Table) -> sa.ColumnElement[bool]:
+    return ~sa.exists().where(*_same(part.table, target, stage))
+
+
+def _any(target: sa.Table, condition: sa.ColumnElement[bool]) -> sa.Select[int]:
+    return sa.select(sa.literal(1)).select_from(target).where(condition).limit(1)
 
 
 def _merge(con: sa.Connection, table: Table, target: sa.Table, stage: sa.Table) -> None:

@@ -1,8 +1,9 @@
-"""What all who write to Kafka need of it: to read a topic to its end, and to know that another has taken over."""
+"""What all who write to Kafka need: to hand over, to read a topic to its end, to know that another took over."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from bike_assets.logs import KAFKA_LOG
 from bike_assets.model.errors import BrokerUnavailable
@@ -16,6 +17,18 @@ _FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.
 def is_fenced(error: KafkaError) -> bool:
     """Whether another producer took over what this one wrote."""
     return error.code() in _FENCED
+
+
+def produce_all(
+    producer: Producer, topic: str, partition: int, messages: list[dict[str, Any]],
+    delivered: Callable[[KafkaError | None, Message], None] | None = None,
+) -> None:
+    """Hand a transaction's messages, `key` and `value` each, to Kafka's client, which tells `delivered` of each.
+
+    Raises KafkaException where it takes one of them not.
+    """
+    if producer.produce_batch(topic, messages, partition, delivered) != len(messages):
+        raise KafkaException(next(each["_error"] for each in messages if "_error" in each))
 
 
 def read_to_end(bootstrap_servers: str, names: Sequence[str], partition: int) -> Iterable[Message]:

@@ -96,6 +96,19 @@ def with_what_no_table_tells(past: Past, now: Mapping[str, Memories]) -> Past:
     return msgspec.structs.replace(past, system_states=told, vehicle_feeds=ranges)
 
 
+def without_forgotten(past: Past, now: Memories) -> Past:
+    """The past without the descriptions that Kafka has forgotten, of stations that the status did not remember then.
+
+    The tables keep what every station ever was: all of it would come back into the compacted topic. Who was remembered
+    by the status is described still, for a description outlives its station's state.
+    """
+    remembered = {(each.system_id, each.station_id) for each in past.station_states}
+    return msgspec.structs.replace(past, stations=[
+        each for each in past.stations
+        if (each.system_id, each.station_id) in remembered or each.station_id in now[each.system_id].descriptions
+    ])  # fmt: skip
+
+
 def differing(now: Memories, past: Past) -> tuple[list[StationInformation], list[SystemInformation]]:
     """What the systems and stations of these memories were, where it is not what is known of them now."""
     then = recalled(past)

@@ -136,6 +136,7 @@ class Sole:
         self._consumer = Consumer({**_CONSUMER, **own})
         self._has = 0
         self._is_lost = self._is_refused = False
+        self._failed: Exception | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._stay, name="sole writer", daemon=True)
 
@@ -166,7 +167,12 @@ class Sole:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise AlreadyRunning where a poller may have come between: this process stood still for a session."""
+        """Raise AlreadyRunning where a poller may have come between: this process stood still for a session. Raise
+        BrokerUnavailable where nothing keeps the pollers out any more.
+        """
+        if self._failed is not None:
+            reason = _said(self._failed)
+            raise BrokerUnavailable(f"The pollers of {self._servers} could not be held off: {reason}. Do it again.")
         if self._is_lost:
             raise AlreadyRunning(f"Others may have written to {self._servers} meanwhile: do it again.")
 
@@ -178,8 +184,12 @@ class Sole:
         self._consumer.close()
 
     def _stay(self) -> None:
-        while not self._ending.is_set():
-            self._look(0.25)
+        try:
+            while not self._ending.is_set():
+                self._look(0.25)
+        except Exception as err:  # whatever it is: a thread's own end is seen by nobody
+            self._failed = err
+            log.exception("out of the group of pollers: nothing keeps them out any more")
 
     def _look(self, wait_s: float) -> None:
         message = self._consumer.poll(wait_s)
@@ -199,6 +209,11 @@ def sole_writer(bootstrap_servers: str, partitions: int, patience_s: float = 2 *
         yield held
     finally:
         held.end()
+
+
+def _said(err: Exception) -> str:
+    told = err.args[0] if err.args else None
+    return (told.str() if isinstance(told, KafkaError) else str(err)).rstrip(".")
 
 
 def _numbers(places: Sequence[TopicPartition]) -> list[int]:

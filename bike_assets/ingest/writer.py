@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from bike_assets.ingest.kafka import ANSWER_S
+from bike_assets.ingest.kafka import ANSWER_S, produce_all
 from bike_assets.ingest.memory import Memories
 from bike_assets.ingest.recalling import read_memories
 from bike_assets.ingest.records import Record
@@ -126,10 +126,7 @@ class PartitionWriter:
         for record in records:
             by_topic[record.topic.name].append({"key": record.key, "value": record.value})
         for topic, messages in by_topic.items():
-            queued = self._producer.produce_batch(topic, messages, self.partition)
-            if queued != len(messages):
-                failed = next(message["_error"] for message in messages if "_error" in message)
-                raise KafkaException(failed)
+            produce_all(self._producer, topic, self.partition, messages)
         self._commit_patiently(self._producer)
         self.written.update({topic: len(messages) for topic, messages in by_topic.items()})
 

@@ -6,14 +6,16 @@ Nothing is served from a DuckDB file: one that a process writes cannot be opened
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
+from deltalake import DeltaTable
 
-from bike_assets.lake.tables import arrow_schema, is_there, open_table, table_path
+from bike_assets.lake.tables import OpenTables, is_there, open_table, table_path
 from bike_assets.model.constants import ABANDONED_AFTER, MAX_GAP
 from bike_assets.model.errors import LakeBroken, WrongQuery
 from bike_assets.model.schema import Table
@@ -24,6 +26,7 @@ from bike_assets.model.tables import (
     EVENTS_VEHICLE_TOTALS,
     TABLES,
 )
+from bike_assets.model.warehouse import DIM_CUSTOMER
 
 _DUCK = {"string": "VARCHAR", "timestamp": "TIMESTAMPTZ", "date": "DATE", "int": "INTEGER",
          "bigint": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN",
@@ -44,11 +47,49 @@ def connect(lake: Path, tables: Sequence[Table] = TABLES) -> duckdb.DuckDBPyConn
     con = _opened(tables)
     for table in tables:
         _show(con, lake, table)
-    if EVENTS_POLLS in tables and EVENTS_STATION_STATUS in tables:
-        _live_station_status(con)
-    if EVENTS_VEHICLE_STATUS in tables and EVENTS_VEHICLE_TOTALS in tables:
-        _live_vehicle_status(con)
+    _show_latest(con, tables)
     return con
+
+
+class Views:
+    """The lake in one connection that stays open, for who asks again and again: to open one takes longer than most
+    answers. Each look makes the views of those tables anew that were written since the last.
+    """
+
+    def __init__(self, tables: OpenTables) -> None:
+        self._tables = tables
+        self._shown: dict[str, int] = {}
+        self._con: duckdb.DuckDBPyConnection | None = None
+
+    def newest(self, tables: Sequence[Table] = TABLES) -> duckdb.DuckDBPyConnection:
+        """The connection, with these tables as they are now. It is not to be closed, and asked about no others: they
+        are as they were at an earlier look, or cannot be read.
+        """
+        if self._con is None:
+            self._con = _opened(TABLES)
+            for table in TABLES:
+                _broken(self._con, table, f"{table.name} was not asked for.")
+            _show_latest(self._con, TABLES)
+        for table in tables:
+            self._look(self._con, table)
+        return self._con
+
+    def _look(self, con: duckdb.DuckDBPyConnection, table: Table) -> None:
+        shown = self._shown.pop(table.name, None)
+        if is_there(self._tables.lake, table):
+            with suppress(LakeBroken, duckdb.Error):  # told by the view that is made below
+                opened = self._tables.newest(table)
+                if opened.version() != shown:
+                    _show_files(con, table, opened)
+                self._shown[table.name] = opened.version()
+                return
+        _show(con, self._tables.lake, table)
+
+    def close(self) -> None:
+        """Close the connection; the next look opens another."""
+        if self._con is not None:
+            self._con.close()
+        self._con, self._shown = None, {}
 
 
 def connect_read_only(lake: Path, query: str) -> duckdb.DuckDBPyConnection:
@@ -62,8 +103,7 @@ def connect_read_only(lake: Path, query: str) -> duckdb.DuckDBPyConnection:
             _show(con, lake, table)
         else:
             _broken(con, table, f"Name {table.name} in the question: only what it names is opened.")
-    _live_station_status(con)
-    _live_vehicle_status(con)
+    _show_latest(con, TABLES)
     con.execute("SET allowed_directories = [$1]", [str(lake)])
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
@@ -89,15 +129,27 @@ def _show(con: duckdb.DuckDBPyConnection, lake: Path, table: Table) -> None:
         _empty(con, table)
         return
     try:
-        files = [unquote(uri) for uri in open_table(lake, table).file_uris()]
-        if files:
-            _view(con, table, files)
-        else:
-            _empty(con, table)
+        _show_files(con, table, open_table(lake, table))
     except LakeBroken as err:
         _broken(con, table, str(err))
     except duckdb.Error as err:
         _broken(con, table, _unreadable(table, err))
+
+
+def _show_files(con: duckdb.DuckDBPyConnection, table: Table, opened: DeltaTable) -> None:
+    files = [unquote(uri) for uri in opened.file_uris()]
+    if files:
+        _view(con, table, files)
+    else:
+        _empty(con, table)
+
+
+def _show_latest(con: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
+    """The views that are made of two tables, where both are there."""
+    if EVENTS_POLLS in tables and EVENTS_STATION_STATUS in tables:
+        _live_station_status(con)
+    if EVENTS_VEHICLE_STATUS in tables and EVENTS_VEHICLE_TOTALS in tables:
+        _live_vehicle_status(con)
 
 
 def _view(con: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> None:
@@ -118,7 +170,7 @@ def _view(con: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> Non
     paths = "_files_of_" + "_".join(table.path)
     con.execute(f"SET VARIABLE {paths} = $1", [files])
     rows = f"read_parquet(getvariable('{paths}'), filename = true, schema = MAP {{{schema}}})"
-    con.execute(f"CREATE VIEW {table.name} AS SELECT {columns} FROM {rows}")
+    con.execute(f"CREATE OR REPLACE VIEW {table.name} AS SELECT {columns} FROM {rows}")
 
 
 def _day_of_path(path: str, column: str) -> str:
@@ -128,16 +180,15 @@ def _day_of_path(path: str, column: str) -> str:
 
 
 def _empty(con: duckdb.DuckDBPyConnection, table: Table) -> None:
-    con.register("no_rows", pa.Table.from_pylist([], arrow_schema(table)))
-    con.execute(f"CREATE TABLE {table.name} AS FROM no_rows")
-    con.unregister("no_rows")
+    columns = ", ".join(f'NULL::{_DUCK[c.type]} AS "{c.name}"' for c in table.columns)
+    con.execute(f"CREATE OR REPLACE VIEW {table.name} AS SELECT {columns} WHERE false")
 
 
 def _broken(con: duckdb.DuckDBPyConnection, table: Table, reason: str) -> None:
     """A view that can be described, and that gives the reason to every question about its rows."""
     told = f"error({_text(reason)})"  # in each column: what is asked of one may be decided before there is a row
     columns = ", ".join(f'{told}::{_DUCK[c.type]} AS "{c.name}"' for c in table.columns)
-    con.execute(f"CREATE VIEW {table.name} AS SELECT {columns} WHERE {told} IS NULL")
+    con.execute(f"CREATE OR REPLACE VIEW {table.name} AS SELECT {columns} WHERE {told} IS NULL")
 
 
 def _unreadable(table: Table, err: duckdb.Error) -> str:
@@ -153,7 +204,7 @@ def _live_station_status(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE SCHEMA IF NOT EXISTS live")
     con.execute(
         f"""
-        CREATE VIEW live.station_status AS
+        CREATE OR REPLACE VIEW live.station_status AS
         WITH good AS (
             SELECT system_id, max(fetched_at) AS last_good_poll_at
             FROM {EVENTS_POLLS.name}
@@ -175,7 +226,7 @@ def _live_vehicle_status(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE SCHEMA IF NOT EXISTS live")
     con.execute(
         f"""
-        CREATE VIEW live.vehicle_status AS
+        CREATE OR REPLACE VIEW live.vehicle_status AS
         WITH good AS (
             SELECT system_id, max(observed_at) AS last_good_poll_at
             FROM {EVENTS_VEHICLE_TOTALS.name}
@@ -226,6 +277,29 @@ def ask(lake: Path, query: str) -> Answered:
         raise broken_table(lake, err) or WrongQuery(f"DuckDB cannot answer this: {err}") from None
     finally:
         con.close()
+
+
+def not_made(lake: Path, query: str) -> list[str]:
+    """What to do about the tables of a question that nobody has made yet, which it found empty; a sentence each way."""
+    missing: dict[str, list[str]] = {}
+    for table in TABLES:
+        if _is_asked(table, query) and not is_there(lake, table):
+            missing.setdefault(_MADE_BY.get(table, _MADE_IN[table.path[0]]), []).append(table.name)
+    return [f"Nothing is in {', '.join(names)} yet: {what_to_do}" for what_to_do, names in missing.items()]
+
+
+_FILLED = "`bike up` polls and fills it; `bike drain` brings in what the topics hold."
+_MADE_IN = {
+    "warehouse": "`bike build 2026-11-20` builds a day; under `bike up` each is built in the morning after it.",
+    "events": _FILLED, "live": _FILLED,
+}  # fmt: skip
+_MADE_BY = {DIM_CUSTOMER: "`bike customers` brings in the list that BIKE_CUSTOMERS names."}
+
+
+def _is_asked(table: Table, query: str) -> bool:
+    """Whether the question names the table in full, or a view that it is part of."""
+    names = (table.name, *(f"live.{view}" for view in _VIEWS_OF.get(table, ())))
+    return any(re.search(rf"\b{re.escape(name)}\b", query, re.IGNORECASE) for name in names)
 
 
 def broken_table(lake: Path, err: duckdb.Error) -> LakeBroken | None:

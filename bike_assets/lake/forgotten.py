@@ -18,6 +18,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from bike_assets.lake.maintenance import ABANDONED_S
+from bike_assets.lake.rewriting import rewriting
 from bike_assets.lake.rows import read_rows, replace_days
 from bike_assets.lake.tables import is_there, open_table, table_path
 from bike_assets.model.errors import LakeBroken, NotForgotten
@@ -27,6 +28,9 @@ FORGETTINGS = "forgettings"
 """The application under whose name the table counts how often members were taken out of it."""
 
 TRIES = 20
+COMPACTED_S = 300.0
+"""So long is waited for a compaction that is under way."""
+
 _KEY = EVENTS_USERS.grain[0]
 
 
@@ -53,15 +57,20 @@ def has_member(lake: Path, member_id: str) -> bool:
     return member_id in read_rows(open_table(lake, EVENTS_USERS), EVENTS_USERS)[_KEY].to_pylist()
 
 
-def take_out_members(lake: Path, member_ids: Collection[str]) -> TakenOut:
+def take_out_members(lake: Path, member_ids: Collection[str], wait_s: float = COMPACTED_S) -> TakenOut:
     """Take them out of the newest version, then remove each file of the table that holds a row of theirs.
 
-    The caller has made sure that no message of theirs is still on its way into the table. Other writers may go on.
-    Raises LakeBroken, and NotForgotten where a file cannot be judged yet.
+    The caller has made sure that no message of theirs is still on its way into the table. Others may go on to bring
+    new rows; a compaction waits, or is waited for. Raises LakeBroken, and NotForgotten where that takes too long, or a
+    file cannot be judged yet.
     """
     if not is_there(lake, EVENTS_USERS):
         return TakenOut(0, 0)
-    return TakenOut(_take_out_rows(lake, member_ids), _remove_files(lake, member_ids))
+    with rewriting(lake, EVENTS_USERS, wait_s) as may:
+        if not may:
+            told = f"{EVENTS_USERS.name} is being compacted, for over {wait_s:.0f} s"
+            raise NotForgotten(f"{told}: do the same again later.")
+        return TakenOut(_take_out_rows(lake, member_ids), _remove_files(lake, member_ids))
 
 
 def _take_out_rows(lake: Path, member_ids: Collection[str]) -> int:

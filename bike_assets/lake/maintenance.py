@@ -19,6 +19,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from bike_assets.lake.rewriting import rewriting
 from bike_assets.lake.rows import COMMIT_ONLY
 from bike_assets.lake.tables import checkpoint, is_there, open_table, table_path
 from bike_assets.lake.versions import Day, note_compaction
@@ -70,7 +71,8 @@ def compact(lake: Path, table: Table, days: Collection[date]) -> Maintained:
     before = _files_by_day(lake, table)
     asked = sorted((day for day in before if day is None or day in days), key=str)
     scattered = [day for day in asked if _is_scattered(before[day])]
-    done = tuple(day for day in scattered if _committed(lake, table, partial(_order, lake, table, day)))
+    with rewriting(lake, table) as may:
+        done = tuple(day for day in scattered if may and _committed(lake, table, partial(_order, lake, table, day)))
     if done:
         checkpoint(open_table(lake, table), table)
     after = _files_by_day(lake, table)

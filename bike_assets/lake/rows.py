@@ -73,6 +73,11 @@ def _files(delta: DeltaTable) -> pa.Table:
     return pa.table(delta.get_add_actions(flatten=True))
 
 
+def read_files(delta: DeltaTable, table: Table, paths: Sequence[str]) -> pa.Table:
+    """The rows of these files, as the log names them. Raises as `read_rows`."""
+    return _read(delta, table, pa.table({"path": pa.array(paths, pa.string())}))
+
+
 def _read(delta: DeltaTable, table: Table, files: pa.Table) -> pa.Table:
     schema = arrow_schema(table).remove_metadata()
     home = directory_of(delta)

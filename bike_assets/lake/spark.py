@@ -63,6 +63,8 @@ _CONFIG = {
     "spark.databricks.delta.snapshotPartitions": "1",
     # A day's seven tables are more compiled code than Spark's 100 places: each run would compile all of it again.
     "spark.sql.codegen.cache.maxEntries": "2000",
+    # Where in Python a column was named is found out at each call, for messages that name it.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     "spark.sql.streaming.noDataProgressEventInterval": "1000",
     "spark.sql.streaming.checkpointFileManagerClass": (
         "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
@@ -108,21 +110,22 @@ def prepare_environment(home: SparkHome) -> None:
 
 def spark_config(home: SparkHome, app: str) -> dict[str, str]:
     """Every setting of a driver."""
-    on_disk = _on_disk(home) if home.master.startswith("local") else {}
-    return _CONFIG | on_disk | {
+    of_jars = _on_disk(home) if home.master.startswith("local") else {"spark.jars": ",".join(map(str, home.jars))}
+    return _CONFIG | of_jars | {
         "spark.app.name": app,
         "spark.master": home.master,
         "spark.driver.memory": home.memory,
         "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -XX:+UseSerialGC {_STACK} {_COMPILER} {_LOGGING}",
-        "spark.jars": ",".join(map(str, home.jars)),
     }
 
 
 def _on_disk(home: SparkHome) -> dict[str, str]:
-    """Hadoop's way to a local disk starts a `chmod` for each file, six processes for one of Delta's: this one none."""
-    here = [str(jar) for jar in home.jars if jar.name.startswith("hadoop-bare-naked-local-fs-")]
-    # On the class path of the JVM's start: Spark looks at files before it has loaded `spark.jars`.
-    return {"spark.driver.extraClassPath": ":".join(here),
+    """Hadoop's way to a local disk starts a `chmod` for each file, six processes for one of Delta's: this one none.
+
+    The jars stand on the class path of the JVM's start: Spark looks at files before it has loaded `spark.jars`, of
+    which it makes a copy each time.
+    """
+    return {"spark.driver.extraClassPath": ":".join(str(jar.resolve()) for jar in home.jars),
             "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"}
 
 

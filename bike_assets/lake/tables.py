@@ -2,6 +2,8 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -65,12 +67,20 @@ def ensure_table(lake: Path, table: Table) -> None:
 
 def open_table(lake: Path, table: Table) -> DeltaTable:
     """The table at its newest version. Raises LakeBroken naming it."""
-    try:
+    with _told(table):
         return DeltaTable(str(table_path(lake, table)))
+
+
+@contextmanager
+def _told(table: Table) -> Iterator[None]:
+    """deltalake's errors as LakeBroken."""
+    try:
+        yield
     except TableNotFoundError:
         raise LakeBroken(f"{table.name} does not exist yet; `bike drain` makes it.") from None
     except (DeltaError, OSError) as err:
-        raise LakeBroken(f"{table.name} cannot be read: {str(err).splitlines()[0]}.") from None
+        said = (str(err).strip() or type(err).__name__).splitlines()[0].rstrip(".")
+        raise LakeBroken(f"{table.name} cannot be read: {said}.") from None
 
 
 def directory_of(delta: DeltaTable) -> Path:
@@ -82,6 +92,19 @@ def actions_of(delta: DeltaTable, version: int) -> list[dict[str, Any]] | None:
     """What a commit of the table did, an action each; None where its log was let go."""
     commit = directory_of(delta) / "_delta_log" / f"{version:020}.json"
     return [json.loads(line) for line in commit.read_text().splitlines()] if commit.exists() else None
+
+
+def files_added(delta: DeltaTable, since: int) -> list[list[str]] | None:
+    """The files that each version after `since` added; None where that cannot be said: the log was let go, or rows
+    were taken out. A version that only moves rows adds none.
+    """
+    found: list[list[str]] = []
+    for version in range(since + 1, delta.version() + 1):
+        actions = actions_of(delta, version)
+        if actions is None or any(each["remove"]["dataChange"] for each in actions if "remove" in each):
+            return None
+        found.append([each["add"]["path"] for each in actions if "add" in each and each["add"]["dataChange"]])
+    return found
 
 
 def checkpoint(delta: DeltaTable, table: Table) -> None:
@@ -115,22 +138,28 @@ class OpenTables:
         opened = self._opened.pop(table.name, None)
         if opened is None:
             opened = open_table(self.lake, table)
-        else:
-            opened.update_incremental()
+        elif _has_newer(opened):
+            with _told(table):
+                opened.update_incremental()
         self._opened[table.name] = opened  # not where that failed: it is opened anew then
         return opened
 
+    def rows_by_day(self, table: Table) -> dict[date | None, int]:
+        """How many rows each day has, by the log alone; under None those of a table without days."""
+        return _by_day(self.newest(table), table, "num_records") if is_there(self.lake, table) else {}
 
-def byte_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -> int:
-    """How many bytes the table's files have, or those of these days of it, by its Delta log alone."""
-    return _sum_of(bytes_by_day(lake, table), days if table.partitioned_by else None)
+    def bytes_by_day(self, table: Table) -> dict[date | None, int]:
+        """How many bytes the files of each day have, by the log alone; under None those of a table without days."""
+        return _by_day(self.newest(table), table, "size_bytes") if is_there(self.lake, table) else {}
 
 
-def bytes_by_day(lake: Path, table: Table) -> dict[date | None, int]:
-    """How many bytes the files of each day have, by the log alone; under None those of a table without days."""
-    if not is_there(lake, table):
-        return {}
-    return _by_day(open_table(lake, table), table, "size_bytes")
+def _has_newer(delta: DeltaTable) -> bool:
+    """Whether there may be a later version than the one that is open: to look takes a hundredth of reading the log.
+
+    Where the log's old entries were removed, the next one may be gone too, and the open one with it.
+    """
+    log, version = directory_of(delta) / "_delta_log", delta.version()
+    return (log / f"{version + 1:020}.json").exists() or not (log / f"{version:020}.json").exists()
 
 
 def row_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -> int:
@@ -139,10 +168,8 @@ def row_count(lake: Path, table: Table, days: tuple[date, date] | None = None) -
 
 
 def rows_by_day(lake: Path, table: Table) -> dict[date | None, int]:
-    """How many rows each day has, by the table's Delta log alone; under None those of a table without days."""
-    if not is_there(lake, table):
-        return {}
-    return _by_day(open_table(lake, table), table, "num_records")
+    """How many rows each day has, for who asks once."""
+    return OpenTables(lake).rows_by_day(table)
 
 
 def rows_in(delta: DeltaTable, table: Table, days: tuple[date, date] | None = None) -> int:

@@ -7,9 +7,12 @@ restart, as the state is in the files and the operating system writes them.
 import base64
 import fcntl
 import os
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -72,7 +75,9 @@ log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.io.buffer.size=262144
 log.cleaner.backoff.ms=2000
 """
-_STOP_SECONDS = 30
+STOP_S = 30.0
+"""Kafka itself would wait five minutes for its controller to let it go."""
+_DUMP_S = 2.0
 
 
 def write_config(home: Path, port: int, controller_port: int) -> Path:
@@ -115,9 +120,11 @@ def broker_command(java: Path, jars: Iterable[Path]) -> list[str]:
 def run_broker(home: Path, java: Path, jars: Iterable[Path], port: int, controller_port: int) -> NoReturn:
     """Become the broker: this process's id stays, so whoever started it ends the broker by it.
 
-    SIGTERM is a clean stop. Raises AlreadyRunning for a busy port or directory.
+    SIGTERM is a clean stop, which may take Kafka five minutes at worst; the supervisor gives it less. Raises
+    AlreadyRunning for a busy port or directory.
     """
     command = _ready_to_run(home, java, list(jars), port, controller_port)
+    heed_sigterm()
     os.chdir(home)
     os.execv(command[0], command)  # noqa: S606 - a list of our own, no shell
 
@@ -200,6 +207,7 @@ class LocalBroker:
         command = _ready_to_run(self.home, self.java, self.jars, self.port, self.controller_port)
         log = self.home / _LOG
         log.parent.mkdir(parents=True, exist_ok=True)
+        heed_sigterm()
         with log.open("ab") as output:
             # A session of its own: Ctrl-C reaches us, and we end it when nobody needs it any more.
             self._process = subprocess.Popen(
@@ -212,14 +220,17 @@ class LocalBroker:
             self.stop()
             raise
 
-    def stop(self) -> None:
-        """End it cleanly, or by force when it does not end in time."""
+    def stop(self, within_s: float = STOP_S) -> None:
+        """End it cleanly, or by force when it does not end in time; its log says then where it stood."""
         if self._process is None:
             return
         self._process.terminate()
         try:
-            self._process.wait(_STOP_SECONDS)
+            self._process.wait(within_s)
         except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGQUIT)  # Java writes down what each thread does
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_DUMP_S)
             self._process.kill()
             self._process.wait()
         self._process = None
@@ -247,6 +258,16 @@ def _ready_to_run(home: Path, java: Path, jars: list[Path], port: int, controlle
     write_config(home, port, controller_port)
     format_storage(home, java, jars)
     return broker_command(java, jars)
+
+
+def heed_sigterm() -> None:
+    """Have what is started from here on end by SIGTERM.
+
+    A process inherits that a signal is ignored, and Java then leaves it so; one that is handled it gets as it is by
+    default. Dagster has a process ignore SIGTERM that began with SIGINT ignored, as in the background of a script.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: None)
 
 
 def is_at_work(home: Path) -> bool:

@@ -2,21 +2,23 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from bike_assets import services
 from bike_assets.files import write_whole
+from bike_assets.heartbeats import MEMBERS_SINK
 from bike_assets.ingest.members.polling import MembersPoll
 from bike_assets.ingest.members.writer import MembersWriter, now
 from bike_assets.lake.forgotten import TakenOut, has_member, ids_by_email, take_out_members
 from bike_assets.local.parts import kafka
 from bike_assets.local.work import drain_now
-from bike_assets.model.errors import NotForgotten, SinkUnavailable, UnknownMember, WrongSettings
+from bike_assets.model.errors import AlreadyRunning, NotForgotten, SinkUnavailable, UnknownMember, WrongSettings
 from bike_assets.model.personal import Keyed, member_id
 from bike_assets.settings import Settings
 from bike_assets.sources.members import page_request
+from bike_assets.stream.sinks.users import SETTLED_S, UsersSink, await_settled
 
 
 def poll_members(settings: Settings) -> dict[str, Any]:
@@ -49,11 +51,12 @@ def forget(settings: Settings, given_id: str | None, email: str | None, say: Cal
     left, and what was done stays done.
     """
     keyed = services.members_keyed(settings)
+    wanted = _wanted(keyed, given_id, email)
     with services.members_lock(settings), kafka(settings) as partitions:
         writer = MembersWriter(settings.bootstrap_servers, partitions, keyed)
         writer.open()
         try:
-            ids = _found(settings, writer, keyed, given_id, email)
+            ids = _found(settings, writer, keyed, wanted)
             asked_at = now()
             writer.forget(ids, asked_at)
             say("Kafka is told; what is on its way into the tables is waited for.")
@@ -67,25 +70,36 @@ def forget(settings: Settings, given_id: str | None, email: str | None, say: Cal
             writer.close()
     told = _record(settings, [keyed.member(each) for each in ids], asked_at, taken, database)
     if database.startswith("not yet"):
-        raise NotForgotten(f"Forgotten but for Cassandra, {database}: the members' sink removes them once it answers.")
+        raise NotForgotten(
+            f"Forgotten but for Cassandra, {database}: the members' sink removes them once it can. "
+            "The same command, by the id, then proves it."
+        )
     return told
 
 
-def _found(
-    settings: Settings, writer: MembersWriter, keyed: Keyed, given_id: str | None, email: str | None
-) -> list[str]:
-    """Whom it is about. Raises UnknownMember, without repeating what was given."""
+class Wanted(NamedTuple):
+    """Whom it is about: by the id, or by the hash of the address."""
+
+    member_id: str | None
+    email_hash: str | None
+
+
+def _wanted(keyed: Keyed, given_id: str | None, email: str | None) -> Wanted:
+    """Raises UnknownMember, without repeating what was given."""
     try:
-        wanted_id = None if given_id is None else member_id(given_id)
-        wanted_hash = None if email is None else keyed.email(email)
+        return Wanted(None if given_id is None else member_id(given_id), None if email is None else keyed.email(email))
     except ValueError:
         raise UnknownMember("That is no member's id, or no address.") from None
-    if wanted_id is not None:
-        key, known = keyed.member(wanted_id), writer.known
-        if key in known.members | known.forgotten or has_member(settings.lake, wanted_id):
-            return [wanted_id]
-    elif wanted_hash is not None:
-        ids = writer.ids_by_email(wanted_hash) | ids_by_email(settings.lake, wanted_hash)
+
+
+def _found(settings: Settings, writer: MembersWriter, keyed: Keyed, wanted: Wanted) -> list[str]:
+    """Their ids. Raises UnknownMember, without repeating what was given."""
+    if wanted.member_id is not None:
+        key, known = keyed.member(wanted.member_id), writer.known
+        if key in known.members | known.forgotten or has_member(settings.lake, wanted.member_id):
+            return [wanted.member_id]
+    elif wanted.email_hash is not None:
+        ids = writer.ids_by_email(wanted.email_hash) | ids_by_email(settings.lake, wanted.email_hash)
         if ids:
             return sorted(ids)
     raise UnknownMember(
@@ -98,12 +112,29 @@ def _take_out_of_database(settings: Settings, ids: list[str]) -> str:
     if sink is None:
         return "none named"
     try:
-        sink.remove(ids)
+        return take_out_of_database(settings, sink, ids)
     except SinkUnavailable as err:
         return f"not yet ({err})"
     finally:
         sink.close()
-    return "removed"
+
+
+def take_out_of_database(settings: Settings, sink: UsersSink, ids: Collection[str], wait_s: float = SETTLED_S) -> str:
+    """Remove them there, and say whether they are gone for good. Raises SinkUnavailable.
+
+    The members' sink may be bringing rows that it read before they were taken out of the table. Where it is at work, it
+    has to note that it has seen that; where it is not, it is kept from starting meanwhile.
+    """
+    try:
+        with services.sink_lock(settings, MEMBERS_SINK, "The members' sink is at work"):
+            sink.remove(ids)
+            is_settled = True
+    except AlreadyRunning:
+        sink.remove(ids)
+        is_settled = await_settled(settings.lake, sink, wait_s)
+    if is_settled and not sink.ids(lambda: None) & set(ids):
+        return "removed"
+    return f"not yet (the members' sink has not come past it within {wait_s:g} s)"
 
 
 def _record(

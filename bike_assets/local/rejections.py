@@ -46,7 +46,8 @@ def show_rejections(
     with connect(settings.lake, rejections.TABLES) as con:
         found = _asked(settings, lambda: rejections.newest(con, limit, system_id, feed, at))
         if not found and not _asked(settings, lambda: rejections.was_asked(con, system_id)):
-            raise SomethingMissing(f"{system_id} was never asked: `bike status` names the systems that are.")
+            asked = "SELECT DISTINCT system_id FROM events.polls"
+            raise SomethingMissing(f'{system_id} was never asked: `bike sql "{asked}"` names the systems that were.')
     return found
 
 

@@ -32,14 +32,22 @@ from bike_assets.ingest.memory import Memories
 from bike_assets.ingest.profiles import Profile
 from bike_assets.ingest.recordings import read_recording
 from bike_assets.ingest.replay import Replayed
-from bike_assets.ingest.rewind import Covered, Rewinding, covered, differing, put_back, with_what_no_table_tells
+from bike_assets.ingest.rewind import (
+    Covered,
+    Rewinding,
+    covered,
+    differing,
+    put_back,
+    with_what_no_table_tells,
+    without_forgotten,
+)
 from bike_assets.ingest.sharing import sole_writer
 from bike_assets.ingest.writer import PartitionWriter
 from bike_assets.lake.duck import connect
 from bike_assets.lake.past import past
 from bike_assets.lake.replaced import take_out, take_out_descriptions
 from bike_assets.local.parts import kafka, spark_home
-from bike_assets.local.work import refuse_no_files, replay_answers, replayed_profiles
+from bike_assets.local.work import have_answers, replay_answers, replayed_profiles
 from bike_assets.model.answers import Answer
 from bike_assets.model.errors import NotARecording, NotReplaced
 from bike_assets.model.messages import StationInformation, SystemInformation
@@ -51,6 +59,7 @@ from bike_assets.stream.floors import Floors, raise_floors
 from bike_assets.stream.offsets import end_offsets
 from bike_assets.stream.service import draining
 
+NO_ANSWER = "There is no answer in what was given."
 NAMED = 3
 """So many files are named where a command is told."""
 
@@ -115,8 +124,12 @@ class Means:
 
 
 def replace_files(settings: Settings, files: list[Path], timezone: str | None, console: Console) -> dict[str, Any]:
-    """Put what recordings tell in the place of what the tables hold of their systems since their first answers."""
-    refuse_no_files(files)
+    """Put what recordings tell in the place of what the tables hold of their systems since their first answers.
+
+    What the arguments are wrong in is refused before anything is started.
+    """
+    if not have_answers(files):
+        raise NotARecording(NO_ANSWER)
     profile_of = replayed_profiles(settings, timezone)
     chosen = Chosen(lambda: chain.from_iterable(map(read_recording, files)))
     return replace(settings, lambda *_: chosen, _replay_again(files, timezone), profile_of, console)
@@ -145,6 +158,7 @@ def replace(
         def replayed(answers: Iterable[Answer]) -> Replayed:
             return replay_answers(servers, partitions, profile_of, answers, "replaced", console)
 
+        console.print("Spark starts; what the topics hold comes into the tables first.", highlight=False)
         with draining(services.stream_plan(settings, spark_home(settings))) as drain:
             means = Means(
                 writer, partitions, drain, drain.compute_minutes, replayed, lambda: end_offsets(servers), sole.check
@@ -168,7 +182,7 @@ def replaced(settings: Settings, choose: Choose, again: str, means: Means) -> di
         if left is not None and not is_covered(left, found, chosen):
             services.refuse_half_replaced(settings)
         if not found:
-            raise NotARecording("There is no answer in what was given.")
+            raise NotARecording(NO_ANSWER)
         lasts = _lasts(con, found, left)
         refuse_less(found, lasts)
         cuts = {system_id: each.first for system_id, each in found.items()}
@@ -277,16 +291,20 @@ def plan(con: duckdb.DuckDBPyConnection, todo: Rest, open_writer: OpenWriter, pa
     """What takes these systems back to their cuts; the tables hold all that the topics do."""
     cuts = todo.cuts
     memories: dict[str, Memories] = {}
+    described: list[StationInformation] = []
     stations: list[StationInformation] = []
     systems: list[SystemInformation] = []
     then = past(con, cuts)
     for partition, system_ids in _by_partition(cuts, partitions).items():
         with _opened(open_writer(partition)) as writer:
             memories |= dict.fromkeys(system_ids, writer.memories)
-            differ = differing(writer.memories, then.of(system_ids))
+            own = without_forgotten(then.of(system_ids), writer.memories)
+            described += own.stations
+            differ = differing(writer.memories, own)
             stations += differ[0]
             systems += differ[1]
-    return Replacement(cuts, with_what_no_table_tells(then, memories), stations, systems, todo)
+    then = with_what_no_table_tells(msgspec.structs.replace(then, stations=described), memories)
+    return Replacement(cuts, then, stations, systems, todo)
 
 
 def note(settings: Settings, planned: Replacement, ends: Floors) -> None:

@@ -78,6 +78,8 @@ class Report:
 
 def sentence(check: Checked) -> str:
     """What a check that does not hold found."""
+    if check.missing:
+        return check.missing
     if not check.checked:
         return "There was nothing to check, and there must be something."
     return f"{check.bad} bad rows; {check.checked} were looked at."
@@ -103,7 +105,8 @@ def as_json(report: Report) -> dict[str, Any]:
 def junit(report: Report) -> str:
     """JUnit's XML: a suite a part, a case a check, its class the table.
 
-    A check that only warns passes, and says what it found in its output.
+    A check that only warns passes, and says what it found in its output; one that the recordings have nothing for is
+    skipped.
     """
     xml = JUnitXml("bike ci")
     for part in report.parts:
@@ -128,6 +131,8 @@ def _case(check: Checked, report: Report) -> TestCase:
             failure = Failure(sentence(check), "ERROR")
             failure.text = _xml(_details(check, report))
             case.result = [failure]
+        case "warned" if check.missing:
+            case.result = [Skipped(_xml(sentence(check)))]
         case "warned":
             case.system_out = _xml(f"WARN: {sentence(check)}\n{_details(check, report)}")
         case "nothing to check":

@@ -7,7 +7,7 @@ from typing import Any
 
 from bike_assets import heartbeats, services
 from bike_assets.alerts.incidents import read_book
-from bike_assets.heartbeats import BEATING, FRESH_S, Heartbeat, read_heartbeat
+from bike_assets.heartbeats import BEATING, FRESH_S, Heartbeat, read_heartbeat, starting_since
 from bike_assets.lake.rejections import counted
 from bike_assets.local.supervision import Supervision
 from bike_assets.model.errors import LakeBroken, ServiceNotReady
@@ -86,11 +86,13 @@ def refuse_silent(settings: Settings, names: list[str]) -> None:
 
 def _service(settings: Settings, name: str, state: str | None) -> dict[str, Any]:
     beat = read_heartbeat(settings.run, name) if name in BEATING else None
+    since = starting_since(settings.run, name) if beat is None else None
+    no_beat = "" if since is None else f"no sign of life since its start at {since:%Y-%m-%d %H:%M:%S} UTC"
     return {
         "name": name,
         "state": (state or "not supervised").lower(),
         "heartbeat_age_s": None if beat is None else round(beat.age_s(datetime.now(UTC)), 1),
-        "says": "" if beat is None else _says(beat),
+        "says": no_beat if beat is None else _says(beat),
     }
 
 
@@ -173,7 +175,8 @@ def _behind(lag: dict[str, Any]) -> str:
     if lag.get("messages") is None:
         return "how far behind is not known"
     caught_up = datetime.fromisoformat(lag["caught_up_at"])
-    return f"{lag['messages']} messages behind, all in the tables up to {caught_up:%H:%M:%S} UTC"
+    up_to = "all in the tables up to" if lag.get("has_caught_up", True) else "it has not caught up since its start at"
+    return f"{lag['messages']} messages behind, {up_to} {caught_up:%H:%M:%S} UTC"
 
 
 def _query(query: dict[str, Any]) -> str:

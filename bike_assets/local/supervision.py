@@ -3,11 +3,9 @@
 Exits are restarted by supervisor itself; a service that hangs is found by its heartbeat (watchdog.py).
 """
 
-import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from configparser import ConfigParser
@@ -20,10 +18,12 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
+from bike_assets.local.home import is_private, make_private, socket_of
 from bike_assets.local.leftovers import MARK, leftovers, reap
 from bike_assets.model.errors import ServiceNotReady
 
-_UP = frozenset({"STARTING", "RUNNING", "STOPPING"})
+_AT_WORK = frozenset({"STARTING", "RUNNING"})
+_UP = _AT_WORK | {"STOPPING"}
 
 START_S = 20.0
 STOP_S = 30.0
@@ -34,12 +34,15 @@ class Program:
     """A service as supervisor starts it.
 
     `is_group_told`: whether its children get SIGTERM with it; not where it ends them in order itself.
+    `start_s`: how long it must run to count as started; where it ends before, it is started again later and later.
+    `final_exits`: the statuses with which it has ended for good; with every other it is started again.
     """
 
     name: str
     command: Sequence[str]
     starts_at_once: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
+    start_s: int = 1
     stop_s: int = 10
     is_group_told: bool = True
     final_exits: Sequence[int] = (0,)
@@ -55,12 +58,15 @@ class Supervision:
 
     @property
     def socket(self) -> Path:
-        """In the temporary directory: a socket's path may have 100 characters, a home's more."""
-        name = hashlib.sha256(str(self._home).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"bike-{os.getuid()}-{name}.sock"
+        """Where the supervisor listens."""
+        return socket_of(self._home, "supervisor")
 
     def start(self, programs: Sequence[Program]) -> None:
-        """Write the configuration, start the supervisor, wait until it answers."""
+        """Write the configuration, start the supervisor, wait until it answers.
+
+        Raises NotPrivate where others might come to its socket.
+        """
+        make_private(self.socket.parent)
         self._config.parent.mkdir(parents=True, exist_ok=True)
         (self._home / "logs").mkdir(parents=True, exist_ok=True)
         with self._config.open("w") as file:
@@ -100,11 +106,12 @@ class Supervision:
         reap(self._home)
         if self._process is not None:
             self._process.wait()
-        self.socket.unlink(missing_ok=True)
+        with suppress(OSError):  # gone already, or its directory is not ours
+            self.socket.unlink()
 
     def pids(self) -> dict[str, int]:
-        """The process of each service that runs."""
-        return {info["name"]: info["pid"] for info in self._infos() or [] if info["statename"] == "RUNNING"}
+        """The process of each service that runs, or was just started."""
+        return {info["name"]: info["pid"] for info in self._infos() or [] if info["statename"] in _AT_WORK}
 
     def _infos(self) -> list[dict[str, Any]] | None:
         try:
@@ -113,6 +120,8 @@ class Supervision:
             return None
 
     def _call(self, method: str, *arguments: object) -> object:
+        if not is_private(self.socket.parent):
+            raise PermissionError(f"{self.socket.parent} may be another's: who answers there is not our supervisor.")
         transport = SupervisorTransport(None, None, f"unix://{self.socket}")
         with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)
@@ -146,7 +155,7 @@ def _section(program: Program, logs: Path) -> dict[str, str]:
         "autostart": str(program.starts_at_once).lower(),
         "autorestart": "unexpected",
         "exitcodes": ",".join(map(str, program.final_exits)),
-        "startsecs": "1",
+        "startsecs": str(program.start_s),
         "startretries": "1000000",
         "stopwaitsecs": str(program.stop_s),
         "stopasgroup": str(program.is_group_told).lower(),

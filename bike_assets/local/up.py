@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,21 +16,30 @@ from rich.markup import escape
 from rich.table import Table
 
 from bike_assets import heartbeats, services
-from bike_assets.heartbeats import end_heartbeats
+from bike_assets.heartbeats import BEATING, end_heartbeats, note_start
 from bike_assets.local import parts
+from bike_assets.local.control_room import (
+    CODE_SERVER,
+    DAEMON,
+    WEBSERVER,
+    code_socket,
+    control_room,
+    is_code_server_up,
+    write_workspace,
+)
 from bike_assets.local.demo import demo_settings, is_empty
-from bike_assets.local.home import CHECKOUT, dagster_home
+from bike_assets.local.home import dagster_home
 from bike_assets.local.leftovers import CHILD_MARK, leftovers, reap
 from bike_assets.local.ports import refuse_busy_ports
 from bike_assets.local.supervision import Program, Supervision
-from bike_assets.local.watchdog import kill_hanging
+from bike_assets.local.watchdog import Asked, Watch
 from bike_assets.local.work import replay_files
 from bike_assets.locks import held
 from bike_assets.model.errors import CustomersUnavailable, Fenced, ServiceNotReady
 from bike_assets.settings import Settings
 from bike_assets.sources.config import load_sources
 
-BROKER, SIMULATOR, WEBSERVER, DAEMON = "broker", "simulator", "dagster-webserver", "dagster-daemon"
+BROKER, SIMULATOR = "broker", "simulator"
 ORPHANS = "runs left behind"
 READY_S = 120.0
 WATCH_S = 5.0
@@ -55,14 +65,17 @@ def up(settings: Settings, *, is_demo: bool, console: Console) -> None:
             console.print(f"Orders:     [bold]{settings.orders_url}/docs[/]")
             console.print(f"Dagster:    [bold]{settings.dagster_ui}[/]")
             console.print("Ctrl-C ends everything.\n")
+            watch = Watch(settings.run)
+            code_server = Asked(CODE_SERVER, lambda: is_code_server_up(settings))
             while not stop.wait(WATCH_S) and supervision.states() is not None:
-                kill_hanging(settings.run, supervision.pids(), datetime.now(UTC))
+                pids = supervision.pids()
+                watch.kill_hanging(pids, datetime.now(UTC))
+                code_server.kill_hanging(pids, datetime.now(UTC))
         except Stopped:
             pass  # told to stop while starting: an end like any other
         finally:
             console.print("Stopping...")
-            supervision.stop(last=BROKER)
-            end_heartbeats(settings.run)
+            _stop(settings, supervision)
             console.print("Stopped.")
 
 
@@ -75,9 +88,15 @@ def down(settings: Settings) -> int:
     """End what runs in this home: the `bike up` that holds it, or what one left behind."""
     count = len(leftovers(settings.home))
     if count:
-        Supervision(settings.home).stop(last=BROKER)
-        end_heartbeats(settings.run)
+        _stop(settings, Supervision(settings.home))
     return count
+
+
+def _stop(settings: Settings, supervision: Supervision) -> None:
+    supervision.stop(last=BROKER)
+    end_heartbeats(settings.run)
+    with suppress(OSError):
+        code_socket(settings).unlink()
 
 
 class Stopped(Exception):
@@ -126,38 +145,60 @@ class Steps:
 
 def _start(settings: Settings, supervision: Supervision, steps: Steps, *, is_demo: bool) -> None:
     home = dagster_home(settings)
+    write_workspace(settings, home)
     programs = _programs(settings, home, is_demo=is_demo)
     for program in programs:
         steps.say(program.name)
     orphans = _ending_orphans(settings, home)
+    for program in programs:
+        if program.starts_at_once:
+            _note_start(settings, program.name)
     supervision.start(programs)
     steps.wait(BROKER if settings.kafka is None else "Kafka", lambda: parts.is_broker_up(settings, 0.5))
     parts.existing_kafka(settings)
     _bring_customers(settings, steps)
     for name in (heartbeats.STREAM, heartbeats.PAGE, heartbeats.ORDERS):
+        _note_start(settings, name)
         supervision.start_program(name)
     if is_demo:
         _replay(settings, steps)
+    _note_start(settings, heartbeats.POLLER)
     supervision.start_program(heartbeats.POLLER)
     steps.wait(ORPHANS, lambda: orphans.poll() is not None)
-    for name in (WEBSERVER, DAEMON):
+    for name in (CODE_SERVER, WEBSERVER):
         supervision.start_program(name)
     waits = {
         heartbeats.PAGE: lambda: _answers(f"{settings.page_url}/healthz"),
         heartbeats.ORDERS: lambda: _answers(f"{settings.orders_url}/healthz"),
         heartbeats.POLLER: lambda: services.is_poller_up(settings),
         heartbeats.STREAM: lambda: services.is_stream_up(settings),
-        WEBSERVER: lambda: _answers(f"{settings.dagster_ui}/server_info"),
     }
     if is_demo:
         simulator = f"http://127.0.0.1:{settings.simulator_port}/"
         waits[SIMULATOR] = lambda: _listens(simulator)
     for what, is_ready in waits.items():
         steps.wait(what, is_ready)
-    steps.ready(DAEMON, "started")
+    _start_daemon(settings, supervision, steps)
+    steps.wait(WEBSERVER, lambda: _answers(f"{settings.dagster_ui}/server_info"))
     if is_demo:
         # The first members: by then it keeps nobody waiting, and Dagster asks for the later ones.
         _aside(settings, services.MEMBERS, ["bike_assets", "members", "poll"], _given(settings, is_demo=True))
+
+
+def _start_daemon(settings: Settings, supervision: Supervision, steps: Steps) -> None:
+    """Once the code server answers. Where it does not come, its definitions cannot be loaded: the rest goes on."""
+    try:
+        steps.wait(CODE_SERVER, lambda: is_code_server_up(settings))
+    except ServiceNotReady as err:
+        steps.say(CODE_SERVER, f"[yellow]{escape(str(err))}[/]")
+    supervision.start_program(DAEMON)
+    steps.ready(DAEMON, "started")
+
+
+def _note_start(settings: Settings, name: str) -> None:
+    """Here too, and not only by the service itself, which may not come so far."""
+    if name in BEATING:
+        note_start(settings.run, name)
 
 
 def _bring_customers(settings: Settings, steps: Steps) -> None:
@@ -217,10 +258,6 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
     python = sys.executable
     bike = (python, "-m", "bike_assets", "run")
     given = _given(settings, is_demo=is_demo)
-    workspace = ("-w", str(CHECKOUT / "workspace.yaml"))
-    webserver = ("-h", settings.host, "-p", str(settings.dagster_port))
-    dagster = given | {"DAGSTER_HOME": str(home)}
-    tools = Path(python).parent
     programs = [
         Program(heartbeats.STREAM, (*bike, "stream"), starts_at_once=False, environment=given, stop_s=20,
                 is_group_told=False),
@@ -229,10 +266,7 @@ def _programs(settings: Settings, home: Path, *, is_demo: bool) -> list[Program]
                 final_exits=(0, Fenced.exit_status)),
         Program(heartbeats.POLLER, (*bike, "poller"), starts_at_once=False, environment=given,
                 final_exits=(0, Fenced.exit_status)),
-        Program(WEBSERVER, (str(tools / "dagster-webserver"), *workspace, *webserver),
-                starts_at_once=False, environment=dagster),
-        Program(DAEMON, (str(tools / "dagster-daemon"), "run", *workspace),
-                starts_at_once=False, environment=dagster),
+        *control_room(settings, home, given),
     ]  # fmt: skip
     programs += [Program(name, (*bike, name), environment=given, stop_s=20)
                  for name, database in services.sink_databases(settings).items() if database is not None]  # fmt: skip

@@ -1,42 +1,80 @@
-"""Finds services that hang: supervisor sees an exit, only a heartbeat shows a standstill."""
+"""Finds services that hang: whoever starts them again sees an exit, only a heartbeat or an answer a standstill."""
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import structlog
 
-from bike_assets.heartbeats import BEATING, FRESH_S, read_heartbeat
+from bike_assets.heartbeats import BEATING, FIRST_BEAT_S, FRESH_S, read_heartbeat
 
 log = structlog.get_logger()
 
-FIRST_BEAT_S = 120.0
-"""How long a service may take from its start to its first heartbeat."""
+
+class Watch:
+    """Looks at the heartbeats in `run`, again and again."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._looked_at: datetime | None = None
+        self._awake_at: datetime | None = None
+
+    def kill_hanging(self, pids: Mapping[str, int], now: datetime) -> list[str]:
+        """Kill each running service that was silent too long; it is started again.
+
+        `pids` are the processes of the services that run, by name. After the machine stood still, as one that slept,
+        all have been silent: they are given their time anew.
+        """
+        if self._looked_at is not None and now - self._looked_at > timedelta(seconds=FRESH_S / 2):
+            self._awake_at = now
+        self._looked_at = now
+        if self._awake_at is not None and now - self._awake_at < timedelta(seconds=FRESH_S):
+            return []
+        killed = [each for each in BEATING if each in pids and self._is_hanging(each, pids[each], now)]
+        for service in killed:
+            _kill(service, pids[service])
+        return killed
+
+    def _is_hanging(self, service: str, pid: int, now: datetime) -> bool:
+        beat = read_heartbeat(self._run, service)
+        return _is_silent(pid, None if beat is None else (beat.pid, beat.at), now)
 
 
-def kill_hanging(run: Path, pids: Mapping[str, int], now: datetime) -> list[str]:
-    """Kill each running service that was silent too long; supervisor starts it again.
+class Asked:
+    """A service that writes no heartbeat, and is asked for an answer instead."""
 
-    `pids` are the processes of the services that run, by name.
-    """
-    killed = []
-    for service in BEATING:
-        if service in pids and _is_silent(run, service, pids[service], now):
-            log.error("service hangs, killed", service=service, pid=pids[service])
-            os.kill(pids[service], signal.SIGKILL)
-            killed.append(service)
-    return killed
+    def __init__(self, service: str, answers: Callable[[], bool]) -> None:
+        self._service = service
+        self._answers = answers
+        self._last: tuple[int, datetime] | None = None
+
+    def kill_hanging(self, pids: Mapping[str, int], now: datetime) -> bool:
+        """Kill it where it runs and has not answered for too long; whether that was so."""
+        pid = pids.get(self._service)
+        if pid is None:
+            return False
+        if self._answers():
+            self._last = pid, now
+        elif _is_silent(pid, self._last, now):
+            _kill(self._service, pid)
+            return True
+        return False
 
 
-def _is_silent(run: Path, service: str, pid: int, now: datetime) -> bool:
+def _is_silent(pid: int, last: tuple[int, datetime] | None, now: datetime) -> bool:
+    """Whether this process was silent too long, `last` being who gave the last sign of life, and when."""
     try:
         started = datetime.fromtimestamp(psutil.Process(pid).create_time(), UTC)
     except psutil.NoSuchProcess:
         return False
-    beat = read_heartbeat(run, service)
-    if beat is None or beat.pid != pid or beat.at < started:
+    if last is None or last[0] != pid or last[1] < started:
         return now - started > timedelta(seconds=FIRST_BEAT_S)
-    return beat.age_s(now) > FRESH_S
+    return now - last[1] > timedelta(seconds=FRESH_S)
+
+
+def _kill(service: str, pid: int) -> None:
+    log.error("service hangs, killed", service=service, pid=pid)
+    os.kill(pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
 """What a command does at once and then is done: it starts what it needs and stops it after."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,26 +32,43 @@ _LOOK_S = 0.5
 def replay_files(
     settings: Settings, files: list[Path], timezone: str | None, *, shift_to_now: bool, console: Console
 ) -> dict[str, Any]:
-    """Replay recordings one after the other; the counts of all of them."""
-    refuse_no_files(files)
+    """Replay recordings one after the other; the counts of all of them.
+
+    What the arguments are wrong in is refused before anything is started.
+    """
+    have_answers(files)
     profile_of = replayed_profiles(settings, timezone)
     total = Replayed()
     servers = settings.bootstrap_servers
     with services.poller_lock(settings), kafka(settings) as partitions, sole_writer(servers, partitions):
         for file in files:
-            answers = read_recording(file)
-            if shift_to_now:
-                last = max(answer.fetched_at for answer in read_recording(file))
-                answers = shift(answers, shift_ending_at(last, datetime.now(UTC)))
+            answers = shifted(file, datetime.now(UTC)) if shift_to_now else read_recording(file)
             total.add(replay_answers(servers, partitions, profile_of, answers, file.name, console))
     return msgspec.to_builtins(total)  # type: ignore[no-any-return]
 
 
-def refuse_no_files(files: Iterable[Path]) -> None:
-    """Raise NotARecording for the first of these that is no file."""
-    for file in files:
-        if not file.is_file():
-            raise NotARecording(f"{file} is a directory." if file.is_dir() else f"{file} does not exist.")
+def shifted(file: Path, to: datetime) -> Iterator[Answer]:
+    """A recording's answers with their times moved so that the last is at `to`; nothing where it is empty."""
+    last = max((answer.fetched_at for answer in read_recording(file)), default=to)
+    return shift(read_recording(file), shift_ending_at(last, to))
+
+
+def have_answers(files: Iterable[Path]) -> bool:
+    """Whether an answer stands in these recordings.
+
+    Raises NotARecording for the first of them that is no file, cannot be read, or begins otherwise than a recording.
+    """
+    found = [_begins(file) for file in files]  # each is looked at
+    return any(found)
+
+
+def _begins(file: Path) -> bool:
+    if not file.is_file():
+        raise NotARecording(f"{file} is a directory." if file.is_dir() else f"{file} does not exist.")
+    try:
+        return next(iter(read_recording(file)), None) is not None
+    except OSError as err:
+        raise NotARecording(f"{file} cannot be read: {err.strerror}.") from None
 
 
 def replay_answers(
@@ -86,7 +103,7 @@ def drain_now(settings: Settings) -> dict[str, Any]:
 
     started = time.monotonic()
     before = _rows(settings)
-    if services.is_stream_up(settings):
+    if is_streams_turn(settings, started + DRAIN_S):
         _wait_for_stream(settings)
         by = "the resident stream"
     else:
@@ -97,6 +114,22 @@ def drain_now(settings: Settings) -> dict[str, Any]:
         by = "a query of its own"
     seconds = round(time.monotonic() - started, 1)
     return {"by": by, "seconds": seconds, "messages": _rows(settings) - before}
+
+
+def is_streams_turn(settings: Settings, ends: float) -> bool:
+    """Whether a resident stream is up; waits for one that starts, and for another drain to end.
+
+    A drain can outlive the run that asked for it, which is then done again. Raises ServiceNotReady at `ends`, by the
+    monotonic clock.
+    """
+    while services.is_stream_up(settings):
+        beat, pid = read_heartbeat(settings.run, heartbeats.STREAM), services.streams_pid(settings)
+        if beat is not None and str(beat.pid) == pid:
+            return True
+        if time.monotonic() > ends:
+            raise ServiceNotReady(f"Another drain, or a stream that starts, is at work still (pid {pid}): wait for it.")
+        time.sleep(_LOOK_S)
+    return False
 
 
 def _rows(settings: Settings) -> int:

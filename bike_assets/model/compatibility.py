@@ -9,6 +9,8 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 _NULL = {"type": "null"}
+_NOTHING: Schema = {"not": {}}
+_PARTS = {"items": "items", "additionalProperties": "other fields"}
 _NOTES = {"title", "description", "$defs", "default"}
 
 
@@ -25,8 +27,14 @@ def _breaks(at: str, old: Schema, new: Schema, old_defs: Schema, new_defs: Schem
             yield min(found, key=len)[0] if found else f"{at} is gone"
 
 
-def _kinds(schema: Schema, defs: Schema) -> list[Schema]:
+def _written(schema: Schema | bool) -> Schema:
+    """A schema in words: `true` allows anything, as one does that is not there, and `false` nothing."""
+    return schema if isinstance(schema, Mapping) else {} if schema else _NOTHING
+
+
+def _kinds(schema: Schema | bool, defs: Schema) -> list[Schema]:
     """The alternatives that a schema allows, references followed."""
+    schema = _written(schema)
     if "$ref" in schema:
         return _kinds(defs[schema["$ref"].rpartition("/")[2]], defs)
     if "anyOf" in schema:
@@ -40,9 +48,16 @@ def _kind_breaks(at: str, old: Schema, new: Schema, old_defs: Schema, new_defs: 
         return
     yield from _values(at, old, new)
     yield from _fields(at, old, new, old_defs, new_defs)
-    for part in ("items", "additionalProperties"):
-        if isinstance(old.get(part), Mapping) and isinstance(new.get(part), Mapping):
-            yield from _breaks(f"each of {at}", old[part], new[part], old_defs, new_defs)
+    for part, called in _PARTS.items():
+        if part not in old and part not in new:
+            continue
+        before, after = _written(old.get(part, True)), _written(new.get(part, True))
+        if before == _NOTHING:
+            continue  # no message has any
+        if after == _NOTHING:
+            yield f"{at} may have no {called} any more"
+        else:
+            yield from _breaks(f"each of {at}", before, after, old_defs, new_defs)
     known = {*_NOTES, "type", "enum", "minimum", "maximum", "properties", "required", "items", "additionalProperties"}
     for word in sorted({*old, *new} - known):
         if old.get(word) != new.get(word):

@@ -21,6 +21,10 @@ class AlreadyRunning(BikeAssetsError):
     """Another process holds what this one needs to hold alone."""
 
 
+class NotPrivate(BikeAssetsError):
+    """What must be this user's alone is not: others could take its place, or come in."""
+
+
 class HalfReplaced(BikeAssetsError):
     """A replacement of history was broken off where nothing else may be written."""
 
@@ -79,6 +83,10 @@ class CustomersUnavailable(BikeAssetsError):
     """The database with the list of customers does not answer: they stay as they are until it does."""
 
     retryable = True
+
+
+class CustomersLost(BikeAssetsError):
+    """A list lacks most of the customers that it had: they stay as they are unless somebody says that it is so."""
 
 
 class SinkUnavailable(BikeAssetsError):

@@ -16,7 +16,9 @@ from bike_assets.model.tables import (
     EVENTS_VEHICLE_STATUS,
     EVENTS_VEHICLE_TOTALS,
     LIVE_ORDERS_BY_SOURCE_STATE,
+    LIVE_STATION_STATUS,
     LIVE_SYSTEM_MINUTE,
+    LIVE_VEHICLE_STATUS,
     LIVE_VEHICLES_SYSTEM_MINUTE,
 )
 from bike_assets.model.warehouse import (
@@ -200,7 +202,21 @@ def _fact_vehicle_system_day() -> dict[str, Made]:
     }
 
 
+def _same(table: Table, view: Table) -> dict[str, Made]:
+    return {column.name: _of(table, column.name) for column in view.columns}
+
+
+def _vehicle_status() -> dict[str, Made]:
+    polled = _of(EVENTS_VEHICLE_TOTALS, "observed_at")
+    stands = _of(EVENTS_VEHICLE_STATUS, "stands_since") + polled
+    return _same(EVENTS_VEHICLE_STATUS, LIVE_VEHICLE_STATUS) | {
+        "last_good_poll_at": polled, "stands_hours": stands, "is_abandoned": stands}  # fmt: skip
+
+
 LINEAGE: Mapping[str, Mapping[str, Made]] = {
+    LIVE_STATION_STATUS.name: _same(EVENTS_STATION_STATUS, LIVE_STATION_STATUS)
+    | {"state": _of(EVENTS_STATION_STATUS, "state") + _of(EVENTS_POLLS, "fetched_at")},
+    LIVE_VEHICLE_STATUS.name: _vehicle_status(),
     LIVE_SYSTEM_MINUTE.name: _system_minute(),
     LIVE_VEHICLES_SYSTEM_MINUTE.name: _vehicles_system_minute(),
     LIVE_ORDERS_BY_SOURCE_STATE.name: _orders_by_source_state(),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from bike_assets.model.schema import Column, Table
-from bike_assets.model.warehouse import DIM_DATE, WAREHOUSE_TABLES
+from bike_assets.model.warehouse import DIM_CUSTOMER, DIM_DATE, WAREHOUSE_TABLES
 
-DIMENSIONS = tuple(table for table in WAREHOUSE_TABLES if not table.partitioned_by)
+DIMENSIONS = (*(table for table in WAREHOUSE_TABLES if not table.partitioned_by), DIM_CUSTOMER)
 FACTS = tuple(table for table in WAREHOUSE_TABLES if table.partitioned_by)
 
 
@@ -29,7 +29,8 @@ def references(table: Table) -> tuple[Reference, ...]:
     """What the table refers to.
 
     A column named as the key of a dimension is that key, and each date of a fact is in `dim_date`: the rule by which
-    the check `every_fact_has_its_dimension` looks.
+    the check `every_fact_has_its_dimension` looks. To what has a key of several columns, as the versions of a customer
+    have, nothing refers.
     """
     keys = {other.grain[0]: other for other in DIMENSIONS if len(other.grain) == 1 and other is not table}
     named = [Reference(column.name, keys[column.name]) for column in table.columns if column.name in keys]

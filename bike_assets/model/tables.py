@@ -110,6 +110,29 @@ LIVE_ORDERS_BY_SOURCE_STATE = Table(
     may_be_empty=True,
 )
 
+LIVE_STATION_STATUS = Table(
+    name="live.station_status",
+    description="A station now, a view: its latest event, its state unknown once the system's last good poll is more "
+    "than 30 minutes ago.",
+    grain=("system_id", "station_id"),
+    columns=EVENTS_STATION_STATUS.columns,
+)
+
+LIVE_VEHICLE_STATUS = Table(
+    name="live.vehicle_status",
+    description="A vehicle of its system's last good poll of them, a view.",
+    grain=("system_id", "vehicle_id"),
+    columns=(
+        *EVENTS_VEHICLE_STATUS.columns,
+        Column("last_good_poll_at", "timestamp", "the system's last good poll of vehicles"),
+        Column("stands_hours", "double", "h that it had not moved until then", nullable=True, low=0),
+        Column("is_abandoned", "boolean", "whether these are 24 or more", nullable=True),
+    ),
+)
+
+VIEWS = (LIVE_STATION_STATUS, LIVE_VEHICLE_STATUS)
+"""What `bike sql` has beside the tables."""
+
 EVENTS_TABLES = (
     EVENTS_STATION_STATUS,
     EVENTS_STATION_INFORMATION,

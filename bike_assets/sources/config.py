@@ -96,7 +96,8 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode()
     except FileNotFoundError:
-        raise WrongSettings(f"{path} does not exist: copy sources.example.toml to it.") from None
+        says = f"{path} does not exist: `bike sources add` makes it, or copy sources.example.toml to it."
+        raise WrongSettings(says) from None
     except (OSError, UnicodeDecodeError) as err:
         raise WrongSettings(f"{path} cannot be read: {type(err).__name__}.") from None
 

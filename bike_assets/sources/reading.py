@@ -65,6 +65,13 @@ def feed_name(feed: str) -> str:
     return VEHICLE_FEED if name == "free_bike_status" else name
 
 
+def has_parser(feed: str) -> bool:
+    """Whether answers of a feed of this name can be read, be it of one version of GBFS only."""
+    if feed.startswith(GBFS):
+        return any(feed_name(feed) in parsers for parsers in GBFS_PARSERS.values())
+    return feed in JCDECAUX_PARSERS
+
+
 def read(answer: Answer, electric_types: frozenset[str] | None, before: StationPoll | None = None) -> Parsed:
     """The answer's body, read. Raises FeedMalformed where it cannot be, with the reason in a sentence."""
     if not answer.body:

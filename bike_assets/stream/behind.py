@@ -18,6 +18,7 @@ class Behind:
     def __init__(self, ends: Callable[[], Offsets], now: datetime) -> None:
         self._ends = ends
         self._caught_up_at = now
+        self._has_caught_up = False
         self._newest: tuple[datetime, Offsets] | None = None
         self._wanted: tuple[datetime, Offsets] | None = None
 
@@ -32,14 +33,18 @@ class Behind:
             self._newest = None  # then nobody knows, and nothing is written either
 
     def report(self, done: Offsets) -> dict[str, Any]:
-        """What the heartbeat says: `caught_up_at`, when the topics held nothing that the tables lack now."""
+        """What the heartbeat says: `caught_up_at`, when the topics held nothing that the tables lack now.
+
+        Where it `has_caught_up` never since its start, that is its start: until then nobody knows.
+        """
         newest = self._newest
         self._wanted = self._wanted or newest
         if self._wanted is not None and lag(done, self._wanted[1]) == 0:
-            self._caught_up_at = self._wanted[0]
+            self._caught_up_at, self._has_caught_up = self._wanted[0], True
             self._wanted = newest
         messages = None if newest is None else lag(done, newest[1])
-        return {"messages": messages, "caught_up_at": self._caught_up_at.isoformat()}
+        return {"messages": messages, "caught_up_at": self._caught_up_at.isoformat(),
+                "has_caught_up": self._has_caught_up}  # fmt: skip
 
     def _run(self) -> None:
         while True:

@@ -25,7 +25,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from bike_assets.lake.duck import connect
 from bike_assets.lake.rows import Days, read_rows, replace_rows
 from bike_assets.lake.spark import SPARKS, frame, is_conflict, is_lost, read_table
-from bike_assets.lake.tables import ensure_table, open_table, rows_in, table_path
+from bike_assets.lake.tables import OpenTables, ensure_table, open_table, rows_in, table_path
 from bike_assets.model.errors import LakeBroken, SparkLost
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
@@ -72,17 +72,19 @@ FEW_ROWS = 100_000
 """Up to so many rows are handed to Spark and taken from it; a demo's day has 8,000 events."""
 
 
-def build(spark: SparkSession, lake: Path, table: Table, days: Days | None) -> int:
+def build(
+    spark: SparkSession, lake: Path, table: Table, days: Days | None, tables: OpenTables | None = None
+) -> int:
     """Compute a table's days, or the whole of a dimension, and put them in the place of what was there.
 
     A dimension takes `days` too: it then looks for stations without a description in these days only, and keeps
-    what it has. Returns how many rows the days, or the dimension, now have. Raises LakeBroken and SparkLost naming the
-    table.
+    what it has. `tables` are the lake's where they stay open from build to build. Returns how many rows the days, or
+    the dimension, now have. Raises LakeBroken and SparkLost naming the table.
     """
     for each in (*EVENTS_TABLES, *WAREHOUSE_TABLES):
         ensure_table(lake, each)
     try:
-        return _replaced(spark, lake, table, days)
+        return _replaced(spark, tables or OpenTables(lake), table, days)
     except (*SPARKS, CommitFailedError, LakeBroken) as err:
         if is_lost(err):
             raise SparkLost(f"{table.name} is not built yet: the Spark driver went away.") from None
@@ -92,14 +94,15 @@ def build(spark: SparkSession, lake: Path, table: Table, days: Days | None) -> i
 class _Lake:
     """The tables of a lake as frames; those of few rows stay at one version, whatever is written meanwhile."""
 
-    def __init__(self, spark: SparkSession, path: Path) -> None:
+    def __init__(self, spark: SparkSession, tables: OpenTables) -> None:
         self.spark = spark
-        self.path = path
+        self.path = tables.lake
+        self._tables = tables
         self._opened: dict[str, DeltaTable] = {}
 
     def opened(self, table: Table) -> DeltaTable:
         if table.name not in self._opened:
-            self._opened[table.name] = open_table(self.path, table)
+            self._opened[table.name] = self._tables.newest(table)
         return self._opened[table.name]
 
     def rows(self, table: Table, days: Days | None = None) -> int:
@@ -182,9 +185,10 @@ def _asked_for(lake: _Lake, first: date, last: date) -> DataFrame:
     """The first and the last fetch of `station_status` of each system and UTC date: by DuckDB, for they are few of
     the many rows of a week, and Spark would read all of these."""
     with connect(lake.path, [EVENTS_POLLS]) as con:
-        rows = con.execute(
+        rows = con.sql(
             "SELECT system_id, unnest([min(fetched_at), max(fetched_at)]) AS fetched_at FROM events.polls "
-            "WHERE utc_date BETWEEN $1 AND $2 AND feed = 'station_status' GROUP BY system_id, utc_date", [first, last]
+            "WHERE utc_date BETWEEN $1 AND $2 AND feed = 'station_status' GROUP BY system_id, utc_date",
+            params=[first, last],
         ).to_arrow_table()  # fmt: skip
     return frame(lake.spark, EVENTS_POLLS, rows).select("system_id", "fetched_at")
 
@@ -230,11 +234,11 @@ _COMPUTED: dict[str, Callable[[_Lake, Days | None], DataFrame]] = {
 }
 
 
-def _replaced(spark: SparkSession, path: Path, table: Table, days: Days | None) -> int:
+def _replaced(spark: SparkSession, tables: OpenTables, table: Table, days: Days | None) -> int:
     """Compute and write, again where another run's write got in the way; how many rows there are now."""
     for tries in range(TRIES):
         # Each try looks at the tables anew: another run has written since, from newer events perhaps.
-        lake = _Lake(spark, path)
+        lake = _Lake(spark, tables)
         try:
             return _by_hand(lake, table, days) if _tuned(lake, table, days) else _by_spark(lake, table, days)
         except (*SPARKS, CommitFailedError) as err:

@@ -11,15 +11,14 @@ import pyarrow as pa
 import sqlalchemy as sa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, NoSuchTableError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, NoSuchTableError, SQLAlchemyError
 
+from bike_assets.addresses import DRIVERS, address, reason
 from bike_assets.model.errors import CustomersUnavailable, WrongSettings
 
 UNKNOWN = "unknown"
 STATE_CHARACTERS = 64
 CONNECT_S = 10
-
-_DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}
 
 
 class Customer(NamedTuple):
@@ -63,9 +62,8 @@ def read_customers(path: Path) -> dict[str, Customer]:
 def read_database(url: str, table: str) -> dict[str, Customer]:
     """Those of a table of a database. Raises WrongSettings, CustomersUnavailable, without the password."""
     try:
-        parsed = sa.make_url(url)
-        parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
-        waits = {"connect_timeout": CONNECT_S} if parsed.drivername in _DRIVERS.values() else {}
+        parsed = address(url)
+        waits = {"connect_timeout": CONNECT_S} if parsed.drivername in DRIVERS.values() else {}
         engine = sa.create_engine(parsed, connect_args=waits, poolclass=sa.NullPool)
     except (ArgumentError, NoSuchModuleError):
         raise WrongSettings(
@@ -82,9 +80,7 @@ def read_database(url: str, table: str) -> dict[str, Customer]:
     except NoSuchTableError:
         raise WrongSettings(f"There is no {place}: BIKE_CUSTOMERS_TABLE names the customers' table.") from None
     except SQLAlchemyError as err:
-        cause = err.orig if isinstance(err, DBAPIError) and err.orig is not None else err
-        said = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-        raise CustomersUnavailable(f"{place} cannot be read: {said}") from None
+        raise CustomersUnavailable(f"{place} cannot be read: {reason(err)}") from None
 
 
 def _lines(path: Path, rows: "csv.DictReader[str]") -> Iterator[Row]:

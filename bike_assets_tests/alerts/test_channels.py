@@ -4,7 +4,6 @@ import itertools
 import socket
 import ssl
 import threading
-import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -97,10 +96,8 @@ def test_a_server_that_answers_a_byte_at_a_time_is_given_up(monkeypatch: pytest.
 
         dripping = threading.Thread(target=drip)
         dripping.start()
-        began = time.monotonic()
         with pytest.raises(NotSent, match="the webhook could not be reached"):
             webhook(f"http://127.0.0.1:{listening.getsockname()[1]}/", UI)(alert())
-        assert time.monotonic() - began < 5
         is_over.set()
         dripping.join(5)
 

@@ -1,10 +1,12 @@
 """One alert when an incident begins and one when it is over, whatever fails in between."""
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from bike_assets.alerts import incidents
 from bike_assets.alerts.desk import Desk
 from bike_assets.alerts.incidents import REMEMBERED, Alert, Book, Channel, Event, read_book, write_book
 from bike_assets.model.errors import NotSent
@@ -188,3 +190,50 @@ def test_a_book_does_not_grow_for_ever() -> None:
         book.begin(trouble(str(number)), NOON, [])
         book.end(str(number), "", NOON, [])
     assert (len(book.told), "4" in book.told, "5" in book.told) == (REMEMBERED, False, True)
+
+
+class Clock:
+    """Two channels, of which `slack` lets each alert wait for ten seconds and then takes none."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.taken_at: list[float] = []
+        self.tries = 0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+    def look(self, path: Path, *keys: str) -> None:
+        self.now, self.tries = 0.0, 0
+        desk = Desk(path / "book.json", {"slack": self._slack, "webhook": self._webhook}, NOON)
+        for key in keys:
+            desk.begin(trouble(key))
+        desk.close()
+
+    def _slack(self, alert: Alert) -> None:
+        self.now += 10.0
+        self.tries += 1
+        raise NotSent("slack does not answer")
+
+    def _webhook(self, alert: Alert) -> None:
+        self.taken_at.append(self.now)
+
+
+def test_a_channel_that_lets_us_wait_is_tried_last_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    clock.look(tmp_path, "service/poller")
+    assert clock.taken_at == [10.0], "nobody knew it yet"
+    clock.look(tmp_path, "service/stream", "service/orders")
+    assert (clock.taken_at[1:], clock.tries) == ([0.0, 0.0], 1)
+
+
+def test_no_alert_is_begun_on_any_channel_when_the_look_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time is looked at before each channel, and not only between alerts."""
+    clock = Clock(monkeypatch)
+    monkeypatch.setattr(incidents, "LOOK_S", 5.0)
+    clock.look(tmp_path, "service/poller")
+    assert (clock.tries, clock.taken_at) == (1, [])
+    clock.look(tmp_path)
+    assert clock.taken_at == [0.0], "it is left for the next look"

@@ -9,7 +9,7 @@ import pytest
 from bike_assets.alerts.desk import Desk
 from bike_assets.alerts.incidents import Event, Severity, read_book
 from bike_assets.alerts.services import BEHIND, FAILURES, STEADY, UNWRITTEN, WATCHED, figures, watch
-from bike_assets.heartbeats import FRESH_S, SINKS, Heartbeat
+from bike_assets.heartbeats import FIRST_BEAT_S, FRESH_S, SINKS, Heartbeat
 from bike_assets_tests.model.builders import NOON
 
 SENT: list[tuple[str, str]] = []
@@ -31,10 +31,12 @@ def ago(seconds: float) -> str:
     return (NOON - timedelta(seconds=seconds)).isoformat()
 
 
-def look(path: Path, service: str, each: Heartbeat | None, now: datetime = NOON) -> list[str]:
+def look(
+    path: Path, service: str, each: Heartbeat | None, now: datetime = NOON, starting_s: float | None = None
+) -> list[str]:
     """A look at a service; the keys of what is wrong then."""
     desk = Desk(path / "book.json", {"x": lambda alert: SENT.append((alert.event, alert.trouble.key))}, now)
-    watch(desk, service, each, now)
+    watch(desk, service, each, now, None if starting_s is None else now - timedelta(seconds=starting_s))
     desk.close()
     return desk.keys
 
@@ -51,6 +53,22 @@ def test_a_service_that_nobody_started_or_that_ended_in_order_is_no_incident(tmp
     look(tmp_path, "stream", beat("stream", age_s=100))
     assert look(tmp_path, "stream", None) == []
     assert SENT == [(Event.OPEN, "service/stream"), (Event.OVER, "service/stream")]
+
+
+@pytest.mark.parametrize("service", WATCHED)
+def test_a_service_that_never_comes_to_work_is_told_once_it_had_time_to(tmp_path: Path, service: str) -> None:
+    assert look(tmp_path, service, None, starting_s=FIRST_BEAT_S - 1) == []
+    assert look(tmp_path, service, None, starting_s=FIRST_BEAT_S + 1) == [f"service/{service}"]
+    assert "gave no sign of life" in read_book(tmp_path / "book.json").open[f"service/{service}"].says
+    assert look(tmp_path, service, beat(service, began_s=1)) == [f"service/{service}"], "it is not steady yet"
+    assert look(tmp_path, service, beat(service)) == []
+    assert [event for event, _ in SENT] == [Event.OPEN, Event.OVER]
+
+
+def test_what_was_wrong_is_not_over_while_a_service_starts_and_is_when_it_was_ended(tmp_path: Path) -> None:
+    look(tmp_path, "stream", beat("stream", age_s=100))
+    assert look(tmp_path, "stream", None, starting_s=5) == ["service/stream"]
+    assert look(tmp_path, "stream", None) == []
 
 
 def test_a_death_between_two_looks_is_told_once_with_its_end(tmp_path: Path) -> None:

@@ -121,11 +121,12 @@ def test_no_request_leaves_the_host(browser: Browser) -> None:
 
 
 def test_a_station_becomes_unknown_by_the_passing_of_time(browser: Browser) -> None:
-    soon = now() - MAX_GAP + timedelta(seconds=4)
-    feed = MemoryFeed(system(), polled(at=soon), description(), station())
+    feed = MemoryFeed(system(), polled(at=now()), description(), station())
     with serve(feed) as page, watched(browser, page) as tab:
         wait_for_stations(tab, 1)
         assert tab.evaluate("window.bikeLive.shown.get('oslo/1')") == "available"
+        tab.clock.install(time=now())
+        tab.clock.fast_forward(int(MAX_GAP.total_seconds() * 1000) + 1000)
         tab.wait_for_function("() => window.bikeLive.shown.get('oslo/1') === 'unknown'")
         expect(tab.locator("#legend [data-state=unknown]")).to_have_text("Unknown1")
 
@@ -181,6 +182,7 @@ def test_the_page_fits_a_phone(browser: Browser) -> None:
         wait_for_stations(tab, 2)
         assert tab.evaluate("document.documentElement.scrollWidth") <= 360
         tab.locator("#drawer-button").click()
+        expect(tab.locator("#sidebar a[href='/dictionary']")).to_be_visible()
         tab.locator("[data-system=oslo]").click()
         expect(tab.locator("#sidebar")).to_be_hidden()
 
@@ -240,20 +242,13 @@ def test_a_system_of_vehicles_alone_is_listed_by_them(browser: Browser) -> None:
         expect(tab.locator("#empty")).to_be_hidden()
 
 
-def test_what_a_poll_says_of_vehicles_is_on_screen_within_a_second(browser: Browser) -> None:
+def test_what_a_poll_says_of_vehicles_comes_on_screen_by_itself(browser: Browser) -> None:
     feed = a_fleet(now())
     with serve(feed) as page, watched(browser, page) as tab:
         summary = tab.locator("li:has([data-system=oslo]) summary")
         expect(summary).to_contain_text("4 vehicles")
-        tab.evaluate("""() => {
-            const line = document.querySelector("li:has([data-system=oslo]) summary");
-            const seen = new MutationObserver(() => { window.seenAt ??= Date.now(); });
-            seen.observe(line, { childList: true, subtree: true });
-        }""")
-        put_at = now().timestamp()
         feed.put(vehicle("fresh", stands_since=now()), Forgotten("vehicle_state", "oslo/long"), fleet_polled(at=now()))
         expect(summary).to_have_text("4 vehicles · 2 available · 1 abandoned")
-        assert tab.evaluate("window.seenAt") / 1000 - put_at < 1
         feed.put(Forgotten("vehicle_state", "oslo"))
         expect(summary).to_be_hidden()
 

@@ -1,6 +1,8 @@
 """A job run from the command line: what it tells of each step, and of what it did not come to."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 
 from bike_assets.defs.build import Broken, Built, Checked, run_to_the_end
 from bike_assets_tests.conftest import CHECKOUT
+from bike_assets_tests.defs import sleeping_build
+from bike_assets_tests.waiting import wait_until
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 GOOD: dict[str, Any] = {"checked": 4}
@@ -71,3 +75,27 @@ def test_what_a_blocking_check_ends_is_told_as_not_run_and_is_no_broken_step(tmp
 def test_a_step_that_breaks_is_told_with_its_cause(tmp_path: Path) -> None:
     steps = run(tmp_path, table("a", breaks=True), check("a", "holds", passed=True))
     assert steps == [Broken("made__a", "no space left"), Checked("made.a", "holds")]
+
+
+def test_a_command_whose_run_is_cancelled_in_dagster_ends_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(CHECKOUT / "dagster.yaml", tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    words = (sys.executable, "-m", sleeping_build.__name__, str(tmp_path))
+    with dg.DagsterInstance.get() as instance, subprocess.Popen(words, cwd=CHECKOUT, stderr=subprocess.PIPE) as command:
+        try:
+            wait_until(lambda: any(is_at_work(instance, run) for run in instance.get_runs()))
+            [run] = instance.get_runs()
+            assert instance.run_launcher.terminate(run.run_id)
+            assert command.stderr is not None
+            assert command.stderr.read().decode().splitlines()[-1] == "error: The run was cancelled in Dagster."
+            assert command.wait() == 1
+            [ended] = instance.get_runs()
+        finally:
+            command.kill()
+    assert ended.status is dg.DagsterRunStatus.CANCELED
+
+
+def is_at_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    return bool(instance.all_logs(run.run_id, dg.DagsterEventType.STEP_START))

@@ -13,9 +13,10 @@ from bike_assets.definitions import defs
 from bike_assets.defs.freshness import BY_MORNING, with_freshness
 from bike_assets.defs.partitions import tags_of
 from bike_assets.defs.pools import make_known, serving_pool
-from bike_assets.defs.serving.databases import KINDS, database_assets
+from bike_assets.defs.serving.databases import KINDS, database_assets, databases
 from bike_assets.model.schema import Table
 from bike_assets.model.star import DIMENSIONS, FACTS
+from bike_assets.model.warehouse import DIM_CUSTOMER
 from bike_assets.settings import DATABASES, load_settings
 from bike_assets_tests.conftest import CHECKOUT
 from bike_assets_tests.defs.conftest import Home, failure
@@ -61,6 +62,14 @@ def test_without_a_setting_there_is_no_asset_of_a_database() -> None:
     assert not {key for key in defs.resolve_asset_graph().get_all_asset_keys() if key.path[0] == "databases"}
 
 
+def test_the_databases_are_those_that_the_settings_name_when_they_are_asked_for(
+    bare_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert databases() == []
+    monkeypatch.setenv("BIKE_POSTGRES", "postgresql://user@127.0.0.1:1/bikes")
+    assert [each.key for each in databases()] == [POSTGRES]
+
+
 @pytest.mark.parametrize("name", DATABASES)
 def test_every_database_is_an_asset_that_says_what_it_is(name: str) -> None:
     asset = WITH_ALL.resolve_asset_graph().get(dg.AssetKey(["databases", name]))
@@ -71,11 +80,19 @@ def test_every_database_is_an_asset_that_says_what_it_is(name: str) -> None:
     assert {"live_page", "dictionary"} <= set(asset.metadata)
     assert asset.parent_keys == {dg.AssetKey(list(table.path)) for table in (*DIMENSIONS, *FACTS)}
     (spec,) = database_assets([name])[0].specs
-    assert with_freshness(spec).freshness_policy == BY_MORNING
+    assert with_freshness(spec, has_members=False).freshness_policy == BY_MORNING
 
 
 def test_a_day_that_was_built_before_the_database_was_named_is_brought_there(instance: dg.DagsterInstance) -> None:
     assert Watch(instance).look() == {DAY}
+
+
+def test_a_day_does_not_wait_for_the_list_of_customers() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        for table in (*DIMENSIONS, *FACTS):
+            if table is not DIM_CUSTOMER:
+                built(instance, table)
+        assert Watch(instance).look() == {DAY}
 
 
 def test_a_day_is_brought_once_all_its_facts_are_built(instance: dg.DagsterInstance) -> None:

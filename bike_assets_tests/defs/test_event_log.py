@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from bike_assets.defs.event_log import prune
 from bike_assets.defs.maintenance.event_log import event_log
 from bike_assets.defs.resources import Record
+from bike_assets_tests.postgres import Postgres
 
 DAYS = dg.DailyPartitionsDefinition("2024-03-01", end_date="2024-03-04")
 FACT, LIVE = dg.AssetKey("fact"), dg.AssetKey("live")
@@ -30,9 +34,11 @@ def idle() -> None:
     nothing()
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as made:
+@pytest.fixture(params=["Dagster's own", "ours"])
+def instance(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[dg.DagsterInstance]:
+    ours = {"module": "bike_assets.defs.storage", "class": "Storage", "config": {"base_dir": str(tmp_path)}}
+    overrides = {"storage": {"custom": ours}} if request.param == "ours" else {}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as made:
         yield made
 
 
@@ -100,13 +106,49 @@ def test_of_what_the_services_report_the_newest_stays(instance: dg.DagsterInstan
     assert prune(instance, later()).events == 0, "a second time there is nothing to remove"
 
 
+def test_of_what_a_check_said_the_newest_stays(instance: dg.DagsterInstance) -> None:
+    for holds in (True, False):
+        @dg.asset_check(asset=fact)
+        def adds_up() -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(passed=holds)  # noqa: B023
+
+        for day in ("2024-03-01", "2024-03-02"):
+            assert dg.materialize([fact, adds_up], instance=instance, partition_key=day, raise_on_error=False)
+    key, storage = dg.AssetCheckKey(FACT, "adds_up"), instance.event_log_storage
+
+    def told() -> list[int]:
+        return [record.id for record in storage.get_asset_check_execution_history(key, limit=100)]
+
+    before, newest = told(), storage.get_latest_asset_check_execution_by_key([key])
+    assert newest[key].status is AssetCheckExecutionRecordStatus.FAILED
+    assert prune(instance, datetime.now(UTC) - timedelta(days=1)).checks == 0
+    assert prune(instance, later()).checks == len(before) - len(told()) > 0
+    assert storage.get_latest_asset_check_execution_by_key([key]) == newest
+    assert prune(instance, later()).checks == 0
+
+
 def test_the_room_is_given_back(instance: dg.DagsterInstance) -> None:
     said = {"said": "x" * 20_000}
     for _ in range(50):
         instance.report_runless_asset_event(dg.AssetObservation(LIVE, metadata=said))
-    done = prune(instance, later())
+    storage: Any = instance.event_log_storage
+    with type(storage)(storage._base_dir).index_connection() as other:  # who has the file open, and looks at nothing
+        assert other.execute(sa.text("SELECT count(*) FROM event_logs")).scalar_one() == 50
+        other.commit()
+        done = prune(instance, later())
     assert done.events == 49
     assert done.bytes_after < done.bytes_before / 2
+
+
+def test_in_postgresql_it_is_the_same(postgres: Postgres, tmp_path: Path) -> None:
+    url = postgres.url.replace("postgresql:", "postgresql+psycopg2:")
+    overrides = {"storage": {"postgres": {"postgres_url": url}}}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as instance:
+        first, second = (built(instance, "2024-03-01") for _ in range(2))
+        done = prune(instance, later())
+        assert (done.runs, runs(instance)) == (1, {second})
+        assert first not in runs(instance)
+        assert done.bytes_after > 0
 
 
 def test_the_asset_says_what_went_and_how_large_the_record_is(instance: dg.DagsterInstance) -> None:

@@ -60,7 +60,7 @@ def test_a_system_that_nobody_polls_is_one_sentence(home: Home) -> None:
 
 def test_a_sources_file_that_is_missing_is_one_sentence(home: Home) -> None:
     home.sources.unlink()
-    assert "sources.toml does not exist: copy sources.example.toml to it." in failure(poll(home))
+    assert "sources.toml does not exist: `bike sources add` makes it, or copy" in failure(poll(home))
 
 
 def test_a_sources_file_that_is_wrong_is_one_sentence_with_its_line(home: Home) -> None:

@@ -14,6 +14,7 @@ from bike_assets.defs.partitions import days_of, tags_of
 from bike_assets.defs.resources import Lake
 from bike_assets.defs.schedules import every_hour
 from bike_assets.defs.warehouse.assets import warehouse_tables
+from bike_assets.exports.files import EXPORTED
 from bike_assets.model.errors import SparkLost
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
@@ -25,14 +26,17 @@ from bike_assets.model.tables import (
 )
 from bike_assets.model.warehouse import (
     DIM_CUSTOMER,
+    DIM_DATE,
+    DIM_STATION,
     DIM_SYSTEM,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
     WAREHOUSE_TABLES,
 )
 from bike_assets_tests.defs.conftest import Home, failure
+from bike_assets_tests.defs.test_members import POLLED
 from bike_assets_tests.exports.test_files import DAY, a_city
-from bike_assets_tests.lake.rows import write_messages
+from bike_assets_tests.lake.rows import write, write_messages
 from bike_assets_tests.model.builders import NOON, poll, station_status, vehicle_totals
 
 DRAINED = {"by": "the resident stream", "seconds": 1.5, "messages": 7}
@@ -40,11 +44,19 @@ FAR = "2999-01-01"
 
 
 class BuiltLake(Lake):
-    """A lake whose tables are built without Spark: nothing is computed, and four rows are told."""
+    """A lake whose tables are built without Spark: nothing is computed, four rows are told, and which it was noted."""
 
     def build(self, session: Any, table: Table, days: tuple[date, date] | None) -> int:
         """As if it had been built."""
+        with self.directory.with_name("built.txt").open("a") as note:
+            note.write(f"{table.name}\n")
         return 4
+
+
+def asked_for(home: Home) -> list[str]:
+    """The tables that were to be built, in their order."""
+    note = home.path / "built.txt"
+    return note.read_text().split() if note.exists() else []
 
 
 class NoSpark(dg.ConfigurableResource[None]):
@@ -124,6 +136,24 @@ def test_a_config_of_the_wrong_type_is_refused_before_anything_runs(
     assert home.called is None
 
 
+def test_poll_members_asks_their_api(home: Home) -> None:
+    home.answers(POLLED)
+    result = launched(home, "poll_members")
+    assert result.success, failure(result)
+    assert home.called == ["members", "poll", "--json"]
+    assert [name for name, _ in built(result)] == ["topics.users_created", "raw.members"]
+
+
+def test_maintain_joins_and_retains_before_it_cleans_and_prunes_the_record(home: Home) -> None:
+    write_messages(home.lake, EVENTS_POLLS, poll(), poll(fetched_at=NOON + timedelta(minutes=1)))
+    result = launched(home, "maintain")
+    assert result.success, failure(result)
+    order = [name for name, _ in built(result)]
+    assert set(order) == {f"maintenance.{each}" for each in ("compaction", "retention", "vacuum", "event_log")}
+    before = {"maintenance.compaction", "maintenance.retention"}
+    assert order.index("maintenance.vacuum") > max(map(order.index, before))
+
+
 def test_drain_drains_and_says_who_did_it(home: Home) -> None:
     home.answers(DRAINED)
     result = launched(home, "drain")
@@ -161,10 +191,85 @@ def test_a_day_without_a_partition_is_refused_before_anything_is_done(home: Home
     assert home.called is None
 
 
+@pytest.mark.parametrize("job", ["close_day", "build_days"])
+def test_a_run_without_a_day_is_refused_before_anything_is_done(home: Home, job: str) -> None:
+    result = launched(home, job, resources={"lake": BuiltLake(path=str(home.lake)), "spark": NoSpark()})
+    assert not result.success
+    said = [event.step_failure_data.error for event in result.get_step_failure_events()]
+    told = "Say of which day, or which days in a row: they are 2014-01-01 to "
+    assert [bool(each and told in each.message) for each in said] == [True] * len(said)
+    assert (home.called, asked_for(home), built(result)) == (None, [], [])
+
+
+def test_a_dimension_alone_needs_no_day(home: Home) -> None:
+    resources = home.resources | {"lake": BuiltLake(path=str(home.lake)), "spark": NoSpark()}
+    selection = [dg.AssetKey(list(DIM_SYSTEM.path))]
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert dg.materialize(warehouse_tables, instance=instance, resources=resources, selection=selection).success
+
+
 def test_rebuild_makes_the_days_of_a_table_and_reports_each(home: Home) -> None:
     result = rebuilt(home, what=FACT_STATION_HOUR.name, first_day="2024-03-30", last_day="2024-03-31")
     assert result.success, failure(result)
     assert built(result) == [(FACT_STATION_HOUR.name, day) for day in ("2024-03-30", "2024-03-31")]
+
+
+def test_rebuild_tells_of_each_day_what_is_its_own(home: Home) -> None:
+    """As a range of days does that is built otherwise."""
+    first, last = date(2024, 3, 30), date(2024, 3, 31)
+    write(home.lake, FACT_STATION_HOUR, [
+        {"system_id": "oslo", "station_id": str(n), "utc_date": day, "hour_start": NOON}
+        for day, rows in ((first, 3), (last, 1)) for n in range(rows)
+    ])  # fmt: skip
+    result = rebuilt(home, what=FACT_STATION_HOUR.name, first_day=f"{first}", last_day=f"{last}")
+    assert result.success, failure(result)
+    events = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
+    told = [(each.partition, {name: value.value for name, value in each.metadata.items()}) for each in events]
+    assert [(day, of["dagster/partition_row_count"]) for day, of in told] == [(f"{first}", 3), (f"{last}", 1)]
+    assert told[0][1]["bytes"]
+    assert ["preview" in of for _, of in told] == [False, True]
+
+
+DIMENSIONS = [DIM_SYSTEM.name, DIM_STATION.name, DIM_DATE.name]
+
+
+def test_rebuild_brings_the_dimensions_up_before_days(home: Home) -> None:
+    assert rebuilt(home, what=FACT_SYSTEM_DAY.name, first_day="2024-03-30").success
+    assert asked_for(home) == [*DIMENSIONS, FACT_SYSTEM_DAY.name]
+    assert rebuilt(home, what=DIM_STATION.name).success
+    assert asked_for(home)[4:] == [DIM_STATION.name]
+
+
+@pytest.mark.parametrize(("tables", "before"), [
+    ([FACT_STATION_HOUR], DIMENSIONS), ([DIM_STATION, FACT_STATION_HOUR], [DIM_SYSTEM.name, DIM_DATE.name]),
+], ids=["alone", "with a dimension"])  # fmt: skip
+def test_hours_that_are_built_by_hand_bring_up_the_dimensions_that_are_not_built_with_them(
+    home: Home, tables: list[Table], before: list[str]
+) -> None:
+    resources = home.resources | {"lake": BuiltLake(path=str(home.lake)), "spark": NoSpark()}
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert dg.materialize(
+            warehouse_tables, instance=instance, resources=resources, tags=tags_of(DAY, DAY),
+            selection=[dg.AssetKey(list(table.path)) for table in tables],
+        ).success  # fmt: skip
+    assert asked_for(home) == [*(table.name for table in tables[:-1]), *before, FACT_STATION_HOUR.name]
+
+
+def test_a_whole_day_builds_each_table_once(home: Home) -> None:
+    resources = {"lake": BuiltLake(path=str(home.lake)), "spark": NoSpark()}
+    assert launched(home, "build_days", resources=resources, partition_key=DAY.isoformat()).success
+    assert sorted(asked_for(home)) == sorted(table.name for table in WAREHOUSE_TABLES)
+
+
+def test_rebuild_brings_the_customers_to_what_their_list_says(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    customers = home.path / "customers.csv"
+    customers.write_text("id,state\nc1,Bavaria\nc2,Hesse\n")
+    monkeypatch.setenv("BIKE_CUSTOMERS", str(customers))
+    result = rebuilt(home, what=DIM_CUSTOMER.name)
+    assert result.success, failure(result)
+    (event,) = result.get_asset_materialization_events()
+    assert event.asset_key == dg.AssetKey(list(DIM_CUSTOMER.path))
+    assert event.materialization.metadata["dagster/row_count"].value == 2
 
 
 def test_a_step_whose_spark_driver_went_away_is_done_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +305,8 @@ def test_rebuild_says_who_is_in_the_way(home: Home) -> None:
     ("config", "sentence"),
     [
         ({"what": "events.polls"}, "events.polls cannot be rebuilt: choose one of live.system_minute, raw, warehouse."),
+        ({"what": "warehouse.dim_customer"}, "No setting names a list of customers: BIKE_CUSTOMERS or BIKE_CUST"),
+        ({"what": "warehouse.dim_customer", "first_day": "2024-03-30"}, "warehouse.dim_customer is rebuilt as a whole"),
         ({"what": "raw", "first_day": "2024-03-30"}, "raw is rebuilt as a whole: give no days."),
         ({"what": "warehouse.dim_date", "last_day": "2024-03-30"}, "warehouse.dim_date is rebuilt as a whole"),
         ({"what": "warehouse.fact_station_hour", "first_day": "soon"}, "soon is no day: give one like "),
@@ -225,12 +332,17 @@ def test_export_writes_a_directory_for_each_system_and_twice_gives_the_same(home
         assert result.success, failure(result)
         (event,) = result.get_asset_materialization_events()
         told = event.materialization.metadata
-        assert (told["systems"].value, told["files"].value) == (2, 12)
+        assert (told["systems"].value, told["files"].value) == (2, 16)
         days = sorted(each.relative_to(home.path / "exports") for each in (home.path / "exports").glob("*/*"))
         assert [str(each) for each in days] == ["jcdecaux_lyon/2026-11-20", "oslo/2026-11-20"]
         files = {each.name for each in (home.path / "exports" / "oslo" / "2026-11-20").iterdir()}
         assert {"fact_station_hour.parquet", "dictionary.md"} <= files
-        assert len(files) == 7
+        assert len(files) == 9
+
+
+def test_what_is_exported_is_what_the_files_hang_on() -> None:
+    node = defs.resolve_asset_graph().get(dg.AssetKey(["serving", "files"]))
+    assert {key.to_user_string() for key in node.parent_keys} == {"/".join(table.path) for table in EXPORTED}
 
 
 def test_export_passes_over_a_system_without_the_day_unless_it_was_named(home: Home) -> None:
@@ -282,8 +394,9 @@ def test_the_hours_checks_look_at_their_days_only(home: Home) -> None:
     assert set().union(*checked(home, later, later + timedelta(days=1)).values()) == {True}
 
 
-@pytest.mark.parametrize("name", ["every_hour", "every_morning", "every_night"])
-def test_every_schedule_asks_for_a_run_that_its_job_takes(name: str) -> None:
+@pytest.mark.parametrize("name", [each.name for each in defs.get_repository_def().schedule_defs])
+def test_every_schedule_asks_for_a_run_that_its_job_takes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIKE_MEMBERS_URL", "http://127.0.0.1:1/")
     schedule = defs.resolve_schedule_def(name)
     with dg.DagsterInstance.ephemeral() as instance:
         at = datetime(2024, 3, 1, 5, tzinfo=UTC)
@@ -291,5 +404,6 @@ def test_every_schedule_asks_for_a_run_that_its_job_takes(name: str) -> None:
             instance=instance, scheduled_execution_time=at, repository_def=defs.get_repository_def()
         )
         (request,) = schedule.evaluate_tick(context).run_requests or []
-        assert schedule.job_name in {"check_stream", "build_days", "maintain"}
-        assert days_of(dg.DagsterRun("x", tags=request.tags)) is not None or name == "every_night"
+        assert defs.resolve_job_def(schedule.job_name).name == schedule.job_name
+        is_of_days = schedule.job_name in {"check_stream", "build_days"}
+        assert (days_of(dg.DagsterRun("x", tags=request.tags)) is not None) is is_of_days

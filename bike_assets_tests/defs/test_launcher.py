@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -89,8 +90,8 @@ def test_the_instance_of_the_project_has_this_launcher() -> None:
 
 def test_a_process_lives_and_one_that_took_over_its_number_is_another() -> None:
     now = datetime.now(UTC)
-    assert Worker(os.getpid(), now).lives
-    assert not Worker(os.getpid(), now - timedelta(days=9)).lives
+    assert Worker(os.getpid(), now).process is not None
+    assert Worker(os.getpid(), now - timedelta(days=9)).process is None
 
 
 def test_a_run_of_this_machine_runs_while_its_process_lives(instance: dg.DagsterInstance, dead: int) -> None:
@@ -113,7 +114,7 @@ def test_the_place_of_a_container_is_another_one() -> None:
     """Namespaces of users and processes are what a container is, as far as pids are concerned."""
     apart = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
     if subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("namespaces cannot be made here")
+        pytest.skip("this kernel or container lets nobody make namespaces, which are what is tested; CI's does")
     words = (sys.executable, "-c", "from bike_assets.defs.launcher import place; print(place())")
     within, beside = (
         subprocess.run(command, check=True, capture_output=True, text=True, cwd=CHECKOUT).stdout.strip()
@@ -148,6 +149,54 @@ def test_a_launched_run_runs_while_its_process_lives_whatever_became_of_its_code
     instance: dg.DagsterInstance, nowhere: dict[str, str]
 ) -> None:
     assert says(instance, run_of(instance, os.getpid(), nowhere | HERE)) is WorkerStatus.RUNNING
+
+
+def test_a_run_that_outlived_its_code_server_is_told_to_end_when_it_is_cancelled(
+    instance: dg.DagsterInstance, nowhere: dict[str, str]
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        run = run_of(instance, process.pid, nowhere | HERE)
+        assert instance.run_launcher.terminate(run.run_id)
+        assert process.wait() == -signal.SIGTERM
+    cancelled = instance.get_run_by_id(run.run_id)
+    assert cancelled is not None
+    assert cancelled.status is STATUS.CANCELING
+
+
+def test_the_command_of_a_run_that_no_code_server_launched_is_told_to_end_when_it_is_cancelled(
+    instance: dg.DagsterInstance,
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as command:
+        run = run_of(instance, command.pid, HERE)
+        assert instance.run_launcher.terminate(run.run_id)
+        assert command.wait() == -signal.SIGTERM
+
+
+def test_a_run_of_another_place_that_no_code_server_launched_cannot_be_cancelled_from_here(
+    instance: dg.DagsterInstance,
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as command:
+        assert not instance.run_launcher.terminate(run_of(instance, command.pid, IN_A_CONTAINER).run_id)
+        command.kill()
+        assert command.wait() == -signal.SIGKILL
+
+
+def test_a_run_whose_process_ends_while_it_is_cancelled_is_left_to_run_monitoring(
+    instance: dg.DagsterInstance, nowhere: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        run = run_of(instance, process.pid, nowhere | HERE)
+
+        def ends(*_: object) -> WorkerStatus:
+            process.kill()
+            process.wait()
+            return WorkerStatus.UNKNOWN
+
+        monkeypatch.setattr(WatchedRunLauncher, "_as_server_says", ends)
+        assert instance.run_launcher.terminate(run.run_id)
+    cancelled = instance.get_run_by_id(run.run_id)
+    assert cancelled is not None
+    assert cancelled.status is STATUS.CANCELING
 
 
 def test_a_run_that_is_gone_with_its_code_server_is_left_until_there_is_another_one_to_retry_it(

@@ -28,6 +28,26 @@ def test_a_poll_tells_how_many_and_nothing_of_anybody(home: Home) -> None:
     assert home.called == ["members", "poll", "--json"]
 
 
+DOWN = "http://127.0.0.1:1/ did not answer (ConnectTimeout)"
+
+
+def test_an_api_that_is_down_fails_the_run_and_says_why(home: Home) -> None:
+    home.answers(POLLED | {"pages": 0, "rows": 0, "is_at_end": False, "error": DOWN})
+    result = home.materialize(members)
+    assert f"The members API: {DOWN}" in failure(result)
+    assert result.get_asset_materialization_events() == []
+
+
+def test_what_was_taken_before_the_api_went_down_is_told_with_the_reason(home: Home) -> None:
+    home.answers(POLLED | {"is_at_end": False, "error": DOWN})
+    result = home.materialize(members)
+    assert DOWN in failure(result)
+    (event,) = result.get_asset_materialization_events()
+    assert event.asset_key == dg.AssetKey(["topics", "users_created"])
+    told = event.materialization.metadata
+    assert (told["created"].value, told["error"].value) == (2, DOWN)
+
+
 def test_a_poll_that_cannot_be_is_one_sentence(home: Home) -> None:
     home.fails("error: BIKE_MEMBERS_URL names no members API.\n")
     assert "BIKE_MEMBERS_URL names no members API." in failure(home.materialize(members))

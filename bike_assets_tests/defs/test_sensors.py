@@ -14,7 +14,8 @@ from bike_assets.definitions import defs
 from bike_assets.defs import run_ends, sensors
 from bike_assets.defs.partitions import tags_of
 from bike_assets.defs.resources import Alerts
-from bike_assets.heartbeats import BEATING, FRESH_S, PAGE
+from bike_assets.defs.schedules import every_hour
+from bike_assets.heartbeats import BEATING, FIRST_BEAT_S, FRESH_S, PAGE
 from bike_assets_tests.alerts.servers import HttpServer
 
 CANARY = "canary-0123456789"
@@ -41,12 +42,16 @@ class Ticks:
         self.run = run
         self.instance = instance
         self.cursors: dict[str, str | None] = {}
+        self.definitions = defs
 
     def __call__(self, sensor: dg.SensorDefinition) -> Any:
         books = str(self.run / "incidents")
         alerts = Alerts(run_directory=str(self.run), book_directory=books, dagster_url="http://127.0.0.1:3000")
         context = dg.build_sensor_context(
-            self.instance, self.cursors.get(sensor.name), resources={"alerts": alerts}, definitions=defs
+            self.instance,
+            self.cursors.get(sensor.name),
+            resources={"alerts": alerts},
+            definitions=self.definitions,
         )
         data = sensor.evaluate_tick(context)
         self.cursors[sensor.name] = data.cursor
@@ -90,6 +95,15 @@ def test_a_home_in_which_nobody_started_a_service_is_well(ticks: Ticks, server: 
     assert (data.asset_events, server.taken) == ([], [])
 
 
+def test_a_service_that_was_started_and_never_beats_is_told(ticks: Ticks, server: HttpServer) -> None:
+    start = ticks.run / "stream.start"
+    start.write_text(datetime.now(UTC).isoformat())
+    assert ticks(sensors.services).skip_message == "Starting: stream."
+    start.write_text((datetime.now(UTC) - timedelta(seconds=FIRST_BEAT_S + 1)).isoformat())
+    assert "gave no sign of life" in ticks(sensors.services).skip_message
+    assert told(server) == [("open", "error", "service/stream")]
+
+
 def test_a_service_that_lives_is_plotted_on_its_assets_page_once_a_minute(
     ticks: Ticks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,7 +132,7 @@ def test_a_sink_whose_database_is_down_is_plotted_with_what_waits(ticks: Ticks) 
     behind = (datetime.now(UTC) - timedelta(seconds=90)).isoformat()
     ticks.beats("orders-sink", behind=12, caught_up_at=behind, trouble="Cassandra is down.")
     (shown,) = ticks(sensors.services).asset_events
-    assert shown.asset_key == dg.AssetKey(["events", "orders"])
+    assert shown.asset_key == dg.AssetKey(["sinks", "orders"])
     assert (shown.metadata["rows_waiting"].value, shown.metadata["lag_s"].value >= 90) == (12, True)
 
 
@@ -176,17 +190,32 @@ class Work:
         def adds_up() -> dg.AssetCheckResult:
             return dg.AssetCheckResult(passed=self.holds, severity=self.severity)
 
-        self._job = dg.Definitions(
+        self.definitions = dg.Definitions(
             assets=[fact], asset_checks=[adds_up], jobs=[dg.define_asset_job("build")]
-        ).resolve_job_def("build")
+        )
+        self._job = self.definitions.resolve_job_def("build")
 
     def run(self, **tags: str) -> dg.ExecuteInProcessResult:
         return self._job.execute_in_process(instance=self._instance, raise_on_error=False, tags=tags)
 
 
 @pytest.fixture
-def work(instance: dg.DagsterInstance) -> Work:
-    return Work(instance)
+def work(ticks: Ticks) -> Work:
+    made = Work(ticks.instance)
+    ticks.definitions = made.definitions
+    return made
+
+
+def test_what_is_no_more_among_the_definitions_is_waited_for_no_more(
+    ticks: Ticks, server: HttpServer, work: Work
+) -> None:
+    work.fails = True
+    work.run()
+    ticks(sensors.ended_runs)
+    ticks.definitions = defs
+    assert ticks(sensors.ended_runs).skip_message == (
+        "The definitions have fact no more: nothing is left to be done.")
+    assert told(server) == [("open", "error", "run/build"), ("over", "error", "run/build")]
 
 
 def test_a_failed_run_is_told_with_its_deepest_cause_and_its_end(ticks: Ticks, server: HttpServer, work: Work) -> None:
@@ -222,6 +251,17 @@ def test_a_run_of_days_is_over_when_these_days_succeed(ticks: Ticks, server: Htt
     work.run(**tags_of(day - timedelta(days=1), day))
     ticks(sensors.ended_runs)
     assert told(server) == [("open", "error", f"run/build@{day}"), ("over", "error", f"run/build@{day}")]
+
+
+def test_what_the_hourly_look_finds_is_over_when_the_next_finds_it_well_whatever_day_it_is_by_then(
+    ticks: Ticks, server: HttpServer, work: Work
+) -> None:
+    hourly = {"dagster/schedule_name": every_hour.name}
+    yesterday, today, tomorrow = (NOW.date() + timedelta(days=n) for n in (-1, 0, 1))
+    for work.holds, days in ((False, (yesterday, today)), (False, (today, tomorrow)), (True, (today, tomorrow))):
+        work.run(**tags_of(*days), **hourly)
+        ticks(sensors.ended_runs)
+    assert told(server) == [("open", "error", "check/fact:adds_up"), ("over", "error", "check/fact:adds_up")]
 
 
 @pytest.mark.parametrize("day", ["2999-01-01", "monday"])
@@ -275,7 +315,9 @@ def test_more_runs_than_a_page_holds_are_all_looked_at_in_a_storage_of_files(
     """Where each run's events have a file of their own, only the index numbers them all."""
     monkeypatch.setattr(run_ends, "PAGE", 2)
     with dg.DagsterInstance.local_temp() as ticks.instance:
-        look_page_by_page(ticks, server, Work(ticks.instance))
+        work = Work(ticks.instance)
+        ticks.definitions = work.definitions
+        look_page_by_page(ticks, server, work)
 
 
 def look_page_by_page(ticks: Ticks, server: HttpServer, work: Work) -> None:

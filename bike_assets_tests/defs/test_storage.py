@@ -1,8 +1,13 @@
-"""Our record in SQLite holds what Dagster's own would, of events that come together."""
+"""Our record in SQLite holds what Dagster's own would, whether events come together or alone, and loses none."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import dagster as dg
@@ -11,8 +16,9 @@ import sqlalchemy as sa
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetEventTagsTable, AssetKeyTable, SqlEventLogStorageTable
 
-from bike_assets.defs.storage import BATCH_SIZE, EventLog
+from bike_assets.defs.storage import BATCH_SIZE, OPEN_FILES, EventLog
 from bike_assets.local.home import instance_settings
+from bike_assets_tests.conftest import CHECKOUT
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2025-01-01", timezone="UTC")
 E, A, T = SqlEventLogStorageTable.c, AssetKeyTable.c, AssetEventTagsTable.c
@@ -119,3 +125,121 @@ def test_a_process_with_our_storage_lets_events_come_together(tmp_path: Path, mo
     (tmp_path / "dagster.yaml").write_text(instance_settings())
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance._is_batch_writing_enabled()
+
+
+@dg.op
+def nothing() -> None:
+    """Nothing."""
+
+
+@dg.job
+def idle() -> None:
+    nothing()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of Dagster with our record."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text(instance_settings())
+    return tmp_path
+
+
+@pytest.fixture
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.from_config(str(home)) as made:
+        yield made
+
+
+def record_of(instance: dg.DagsterInstance) -> EventLog:
+    storage = instance.event_log_storage
+    assert isinstance(storage, EventLog)
+    return storage
+
+
+def said(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """The messages of a run."""
+    return [each.message for each in instance.all_logs(run_id)]
+
+
+def held_open(home: Path) -> set[str]:
+    """The files of the record that this process holds open."""
+    found = {str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()}
+    return {Path(each).stem for each in found if each.startswith(f"{home}/") and each.endswith(".db")}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which files are open")
+def test_some_files_of_the_record_are_held_open_those_used_last(home: Path, instance: dg.DagsterInstance) -> None:
+    runs = [instance.create_run_for_job(idle) for _ in range(OPEN_FILES + 2)]
+    record = record_of(instance)
+    for run in runs:
+        instance.report_engine_event("here", run)
+        with record.index_connection():
+            pass
+    assert held_open(home) == {"index", *(run.run_id for run in runs[-(OPEN_FILES - 1) :])}
+    assert [said(instance, run.run_id) for run in runs] == [["here"]] * len(runs)
+    instance.dispose()
+    assert held_open(home) == set()
+
+
+def test_the_record_keeps_a_log_and_does_not_wait_for_the_disk(instance: dg.DagsterInstance) -> None:
+    run = instance.create_run_for_job(idle)
+    for shard in ("index", run.run_id):
+        for _ in range(2):
+            with record_of(instance).run_connection(shard) as connection:
+                found = [connection.execute(sa.text(f"PRAGMA {name}")).scalar_one()
+                         for name in ("journal_mode", "synchronous")]  # fmt: skip
+            assert found == ["wal", 1], shard
+
+
+KILLED = """
+import os, signal
+import dagster as dg
+from bike_assets_tests.defs.test_storage import idle
+
+with dg.DagsterInstance.get() as instance:
+    run = instance.create_run_for_job(idle)
+    for number in range(100):
+        instance.report_engine_event(f"event {number}", run)
+        instance.report_runless_asset_event(dg.AssetObservation("live", metadata={"number": number}))
+    print(run.run_id, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_process_loses_nothing_that_it_told(home: Path, instance: dg.DagsterInstance) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert said(instance, done.stdout.strip()) == [f"event {number}" for number in range(100)]
+    observed = instance.fetch_observations(dg.AssetKey("live"), limit=200).records
+    numbers = [each.asset_observation.metadata["number"].value for each in observed if each.asset_observation]
+    assert numbers == [*reversed(range(100))]
+
+
+def test_a_run_is_followed_while_its_process_holds_the_file_open(home: Path, instance: dg.DagsterInstance) -> None:
+    run = instance.create_run_for_job(idle)
+    instance.report_engine_event("before", run)
+    told: SimpleQueue[str] = SimpleQueue()
+    with dg.DagsterInstance.from_config(str(home)) as other:
+
+        def callback(event: dg.EventLogEntry, _: str) -> None:
+            told.put(event.message)
+
+        other.watch_event_logs(run.run_id, None, callback)
+        for number in range(3):
+            instance.report_engine_event(f"event {number}", run)
+            found = [told.get(timeout=20)]
+            while found[-1] != f"event {number}":
+                found.append(told.get(timeout=20))
+        other.end_watch_event_logs(run.run_id, callback)
+
+
+def test_a_file_that_was_removed_is_made_anew(instance: dg.DagsterInstance) -> None:
+    run = instance.create_run_for_job(idle)
+    instance.report_engine_event("before", run)
+    path = Path(record_of(instance).path_for_shard(run.run_id))
+    for end in ("", "-wal", "-shm"):
+        os.unlink(f"{path}{end}")  # noqa: PTH108
+    instance.report_engine_event("after", run)
+    assert said(instance, run.run_id) == ["after"]
+    assert path.exists()

@@ -104,7 +104,8 @@ def test_a_broken_table_fails_the_run_and_is_named(home: Home) -> None:
     home.answers(DRAINED)
     write_messages(home.lake, EVENTS_POLLS, poll())
     next(home.lake.rglob("*.parquet")).unlink()
-    assert "events.polls cannot be read" in failure(home.materialize(events_tables))
+    result = home.materialize(events_tables, partition_key=f"{NOON:%Y-%m-%d}")
+    assert "events.polls cannot be read" in failure(result)
 
 
 def evaluations(home: Home) -> dict[str, list[bool]]:

@@ -16,6 +16,15 @@ CHOSEN = "POSTGRES_PASSWORD"
 OTHERS = {"kafka", "postgres", "kafka-ui", "mssql", "sales-database", "superset", "cassandra"}
 """Services of images that are not ours."""
 
+OF_THE_CONTAINERS = {
+    "home", "sources", "host", "kafka", "page_port", "orders_port", "dagster_port", "dagster_url", "log_json",
+    # Within a container nobody is in the way.
+    "spark_port",
+    # The image brings its Java, and starts neither broker nor simulator.
+    "java_home", "kafka_port", "kafka_controller_port", "simulator_port",
+}  # fmt: skip
+"""The settings that are no user's there."""
+
 PROFILES = {
     "kafka-ui": {"kafka-ui"}, "mssql": {"mssql"}, "superset": {"sales-database", "sales-sink", "superset"},
     "sales": {"sales-sink"}, "cassandra": {"cassandra", "orders-sink", "members-sink"},

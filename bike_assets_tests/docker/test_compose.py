@@ -8,9 +8,20 @@ import pytest
 import yaml
 
 from bike_assets.heartbeats import BEATING, ORDERS, PAGE
-from bike_assets.settings import Settings
+from bike_assets.local.control_room import control_room
+from bike_assets.settings import Settings, load_settings
 from bike_assets_tests.conftest import CHECKOUT
-from bike_assets_tests.docker.compose import CHOSEN, DOCKER, FILE, OTHERS, PROFILES, compose_command, ours, services
+from bike_assets_tests.docker.compose import (
+    CHOSEN,
+    DOCKER,
+    FILE,
+    OF_THE_CONTAINERS,
+    OTHERS,
+    PROFILES,
+    compose_command,
+    ours,
+    services,
+)
 
 every_service = pytest.mark.parametrize(("name", "service"), services().items(), ids=lambda value: value
                                         if isinstance(value, str) else "")  # fmt: skip
@@ -47,6 +58,11 @@ def test_whoever_is_told_of_by_a_heartbeat_is_a_service_with_that_check() -> Non
     assert checked == set(BEATING) - {PAGE, ORDERS}, "these two are asked over HTTP"
 
 
+def test_whoever_writes_heartbeats_is_started_anew_where_it_hangs() -> None:
+    commands = {name: service["command"] for name, service in ours().items()}
+    assert {name: commands[name] for name in BEATING} == {name: ["bike", "watch", name] for name in BEATING}
+
+
 def test_without_a_password_it_says_where_to_write_one() -> None:
     done = config()
     assert done.returncode != 0
@@ -76,9 +92,27 @@ def test_what_a_container_is_told_is_a_setting() -> None:
     assert {name.removeprefix("BIKE_").lower() for name in told} <= set(Settings.model_fields)
 
 
+def test_every_setting_that_is_a_users_comes_into_every_container() -> None:
+    users = Settings.model_fields.keys() - OF_THE_CONTAINERS
+    names = {"SCHEMA_REGISTRY_URL" if each == "schema_registry_url" else f"BIKE_{each.upper()}" for each in users}
+    done = config(**{CHOSEN: "x", "COMPOSE_PROFILES": ",".join(PROFILES)}, **{name: f"of {name}" for name in names})
+    assert done.returncode == 0, done.stderr
+    told = yaml.safe_load(done.stdout)["services"]
+    for service in ours():
+        missing = {name for name in names if told[service]["environment"].get(name) != f"of {name}"}
+        assert not missing, service
+
+
 def test_who_talks_on_loopback_shares_a_network() -> None:
     sharing = {name for name, service in services().items() if service.get("network_mode") == "service:pod"}
     assert sharing == {"poller", "stream", "code-server"}
+
+
+def test_the_code_server_gets_what_it_gets_from_bike_up_but_for_where_it_listens() -> None:
+    here = control_room(load_settings(), CHECKOUT, {})[0].command[1:]
+    there = ours()["code-server"]["command"][1:]
+    assert (here[2], there[2:6:2]) == ("--socket", ["--host", "--port"])
+    assert [*here[:2], *here[4:]] == [*there[:2], *there[6:]]
 
 
 def test_the_instance_is_the_checkouts_with_its_record_in_postgres() -> None:

@@ -10,8 +10,8 @@ from deltalake import write_deltalake
 
 from bike_assets.lake.tables import arrow_schema, ensure_table, table_path
 from bike_assets.model.schema import Column, Table
-from bike_assets.model.star import DIMENSIONS, FACTS, time_key
-from bike_assets.model.warehouse import DIM_DATE, DIM_STATION, DIM_SYSTEM
+from bike_assets.model.star import FACTS, time_key
+from bike_assets.model.warehouse import DIM_CUSTOMER, DIM_DATE, DIM_STATION, DIM_SYSTEM
 
 DAYS = (date(2026, 11, 19), date(2026, 11, 20))
 SYSTEMS = ("oslo", "jcdecaux:lyon")
@@ -32,8 +32,10 @@ def a_star(lake: Path, days: Sequence[date] = DAYS, stations: Sequence[str] = ST
         _filled(DIM_STATION, n, shift, system_id=key[0], station_id=key[1], station_key=key_of(*key))
         for n, key in enumerate((system_id, station_id) for system_id in SYSTEMS for station_id in stations)
     ])  # fmt: skip
-    for table in DIMENSIONS:
-        ensure_table(lake, table)
+    write_whole(lake, DIM_CUSTOMER, [
+        _filled(DIM_CUSTOMER, n, shift, customer_id=name, valid_from=datetime(1970 + n, 1, 1, tzinfo=UTC))
+        for n, name in enumerate(("c1", "c1", "C1", 'c"2'))
+    ])  # fmt: skip
     for table in FACTS:
         for day in days:
             write_day(lake, table, day, stations, shift)

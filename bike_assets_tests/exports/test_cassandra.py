@@ -3,17 +3,15 @@
 from pathlib import Path
 
 import pytest
-from cassandra import AuthenticationFailed, InvalidRequest, OperationTimedOut, Unavailable
-from cassandra.cluster import NoHostAvailable
 
-from bike_assets.exports.cassandra import _create, _kind, partition_key
+from bike_assets.exports.cassandra import _create, partition_key
 from bike_assets.exports.databases import database
 from bike_assets.exports.serve import serve
 from bike_assets.local.ports import free_ports
-from bike_assets.model.errors import DatabaseDown, DatabaseRefuses, NotServed
+from bike_assets.model.errors import DatabaseDown
 from bike_assets.model.schema import Table
 from bike_assets.model.star import DIMENSIONS, FACTS
-from bike_assets.model.warehouse import DIM_DATE, DIM_STATION, DIM_SYSTEM, FACT_STATION_HOUR
+from bike_assets.model.warehouse import DIM_CUSTOMER, DIM_DATE, DIM_STATION, DIM_SYSTEM, FACT_STATION_HOUR
 from bike_assets_tests.exports.stars import a_star
 
 
@@ -29,6 +27,7 @@ def test_a_dimensions_rows_lie_together_by_system_or_by_their_key() -> None:
         ("system_id",), ("system_id",), ("date",),
     )  # fmt: skip
     assert _create("bikes", DIM_STATION).endswith("PRIMARY KEY ((system_id), station_key))")
+    assert _create("bikes", DIM_CUSTOMER).endswith("PRIMARY KEY ((customer_id), valid_from))")
 
 
 @pytest.mark.parametrize("table", [*DIMENSIONS, *FACTS], ids=lambda table: table.name)
@@ -36,21 +35,6 @@ def test_a_row_of_the_lake_is_a_row_there(table: Table) -> None:
     key = {*partition_key(table), *table.grain}
     assert set(table.grain) <= key
     assert key - set(table.grain) <= {*table.partitioned_by, "system_id"}, "what the grain decides"
-
-
-@pytest.mark.parametrize(
-    ("err", "kind"),
-    [
-        (NoHostAvailable("nobody", {"h": ConnectionRefusedError()}), DatabaseDown),
-        (NoHostAvailable("nobody", {"h": AuthenticationFailed("Bad credentials")}), DatabaseRefuses),
-        (OperationTimedOut(), DatabaseDown),
-        (Unavailable("too few replicas"), DatabaseDown),
-        (InvalidRequest("unconfigured table"), DatabaseRefuses),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_a_drivers_error_is_of_its_kind(err: Exception, kind: type[NotServed]) -> None:
-    assert _kind(err) is kind
 
 
 def test_a_cassandra_that_is_down_is_told_with_its_place_and_can_be_tried_again(tmp_path: Path) -> None:

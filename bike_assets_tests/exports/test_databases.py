@@ -1,10 +1,8 @@
 """What a database is served: the lake's rows, whole days, whatever happens meanwhile."""
 
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,12 +29,14 @@ from bike_assets.model.errors import (
     WrongSettings,
 )
 from bike_assets.model.star import DIMENSIONS, FACTS
-from bike_assets.model.warehouse import DIM_STATION, FACT_STATION_HOUR, FACT_SYSTEM_DAY
+from bike_assets.model.warehouse import DIM_CUSTOMER, DIM_STATION, FACT_STATION_HOUR, FACT_SYSTEM_DAY
+from bike_assets_tests.disks import small_disk
 from bike_assets_tests.exports import killed
 from bike_assets_tests.exports.reading import TABLES, Rows, in_lake
 from bike_assets_tests.exports.servers import Cassandras, DuckFileServer, MariaDbServer, PostgresServer, Server, of
-from bike_assets_tests.exports.stars import DAYS, STATIONS, a_star, write_day
+from bike_assets_tests.exports.stars import DAYS, STATIONS, SYSTEMS, a_star, write_day, write_whole
 from bike_assets_tests.exports.test_files import break_in_the_middle
+from bike_assets_tests.mariadb import MariaDb, mariadb_server
 from bike_assets_tests.postgres import Postgres
 
 OLD, NEW = DAYS
@@ -121,6 +121,30 @@ def test_descriptions_that_the_lake_has_no_more_go_once_no_fact_refers_to_them(l
     assert everything(server) == of_lake(lake)
 
 
+def test_a_customer_is_there_with_all_versions_and_goes_with_the_list(lake: Path, server: Server) -> None:
+    serve(lake, of(server), None)
+    rows = open_table(lake, DIM_CUSTOMER).to_pyarrow_table().to_pylist()
+    write_whole(lake, DIM_CUSTOMER, [row | {"state": "elsewhere"} for row in rows[1:]])
+    assert [(part.table, part.rows) for part in serve(lake, of(server), None)] == [("dim_customer", len(rows) - 1)]
+    assert server.rows(DIM_CUSTOMER) == in_lake(lake, DIM_CUSTOMER)
+
+
+def test_a_database_that_a_version_without_customers_made_gets_them(lake: Path, server: Server) -> None:
+    serve(lake, of(server), None)
+    server.execute(f"DROP TABLE {server.called(DIM_CUSTOMER)}")
+    book = server.called(DIM_CUSTOMER).replace("dim_customer", BOOK)
+    server.execute(f"DELETE FROM {book} WHERE table_name = 'dim_customer' AND part = 'whole'")  # noqa: S608
+    assert [part.table for part in serve(lake, of(server), None)] == ["dim_customer"]
+    assert everything(server) == of_lake(lake)
+
+
+def test_a_lake_without_customers_is_served_all_the_same(lake: Path, server: Server) -> None:
+    shutil.rmtree(table_path(lake, DIM_CUSTOMER))
+    serve(lake, of(server), None)
+    assert everything(server) == of_lake(lake)
+    assert serve(lake, of(server), None) == []
+
+
 def test_a_day_that_the_lake_has_no_more_is_emptied(lake: Path, server: Server) -> None:
     serve(lake, of(server), None)
     for table in FACTS:
@@ -174,9 +198,25 @@ def test_a_fact_without_its_dimension_is_refused_and_the_day_stays(lake: Path, s
     serve(lake, of(server), None)
     before = everything(server)
     write_day(lake, FACT_STATION_HOUR, NEW, ("nobody's",))
-    with pytest.raises(DatabaseRefuses, match=r"(?i)foreign key"):
+    with pytest.raises(DatabaseRefuses, match=rf"^Not brought: fact_station_hour {NEW}\. .*(?i:foreign key)"):
         serve(lake, of(server), None)
     assert everything(server) == before
+
+
+@pytest.mark.parametrize("server", WITH_KEYS, indirect=True)
+def test_a_part_that_is_refused_keeps_no_other_from_coming(lake: Path, server: Server) -> None:
+    write_day(lake, FACT_STATION_HOUR, NEW, ("nobody's",))
+    for _ in range(2):
+        with pytest.raises(DatabaseRefuses, match=rf"^Not brought: fact_station_hour {NEW}\. "):
+            serve(lake, of(server), None)
+        wanted = of_lake(lake)
+        old = [row for row in wanted[FACT_STATION_HOUR.name] if row[4] == OLD]
+        assert everything(server) == wanted | {FACT_STATION_HOUR.name: old}
+        assert lag(lake, of(server).book()) == Lag(1, NEW)
+        assert server.tables() == {table.path[1] for table in TABLES} | {BOOK}
+    write_day(lake, FACT_STATION_HOUR, NEW)
+    assert [(part.table, part.part) for part in serve(lake, of(server), None)] == [("fact_station_hour", str(NEW))]
+    assert everything(server) == of_lake(lake)
 
 
 @pytest.mark.parametrize("server", ["postgres", "mariadb"], indirect=True)
@@ -199,7 +239,8 @@ def test_a_lake_that_is_broken_is_told_as_such_and_the_day_stays(lake: Path, ser
     before = everything(server)
     write_day(lake, FACT_STATION_HOUR, NEW, shift=4)
     break_in_the_middle(lake, FACT_STATION_HOUR)
-    with pytest.raises(LakeBroken, match=r"^warehouse\.fact_station_hour cannot be read: "):
+    told = rf"^Not brought: fact_station_hour {NEW}\. warehouse\.fact_station_hour cannot be read: "
+    with pytest.raises(LakeBroken, match=told):
         serve(lake, of(server), None)
     assert everything(server) == before
 
@@ -210,6 +251,29 @@ def test_tables_of_another_shape_are_refused_with_what_to_do(lake: Path, server:
     told = r"fact_system_day has other columns than the warehouse \(polls\): (drop|remove) "
     with pytest.raises(DatabaseRefuses, match=told):
         serve(lake, of(server), None)
+
+
+# What is MariaDB's and MySQL's alone
+
+
+def test_a_server_that_says_it_is_mysql_is_spoken_to_as_mysql(lake: Path) -> None:
+    """MariaDB under MySQL's name: it lacks MySQL's collation, which is how it can be seen that this was asked for."""
+    with mariadb_server("--version=5.7.10") as server:
+        server.as_root("CREATE DATABASE bikes")
+        with pytest.raises(DatabaseRefuses, match=r"^MySQL at .*/bikes: Unknown collation: 'utf8mb4_0900_bin'\.$"):
+            serve(lake, database("mysql", replace(server, database="bikes").url), None)
+
+
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)
+def test_ids_that_do_not_fit_are_refused_and_none_is_cut(lake: Path, server: Server) -> None:
+    serve(lake, of(server), None)
+    before = everything(server)
+    station_id = f"{'x' * 200}{SYSTEMS[0]}/{STATIONS[0]}"  # whose key is that of the station which it ends with
+    write_day(lake, FACT_STATION_HOUR, NEW, [station_id], systems=SYSTEMS[:1])
+    said = r"MariaDB at .*: fact_station_hour would not be as the lake has it: Data .* for column 'station_id' at"
+    with pytest.raises(DatabaseRefuses, match=said):
+        serve(lake, of(server), None)
+    assert everything(server) == before
 
 
 # What is PostgreSQL's alone
@@ -267,46 +331,62 @@ def test_a_server_that_goes_away_at_work_is_told_and_the_next_export_goes_on(lak
         return int(load(stage, pa.RecordBatchReader.from_batches(rows.schema, batches())))
 
     target.load = losing
-    with pytest.raises(DatabaseDown):
+    with pytest.raises(DatabaseDown, match=r"^Not brought: dim_\w+ whole, dim_\w+ whole; \d+ more were not tried\. "):
         serve(lake, target, None)
     serve(lake, database("postgres", postgres.url), None)
     assert everything(PostgresServer(postgres)) == of_lake(lake)
     assert PostgresServer(postgres).tables() == {table.path[1] for table in TABLES} | {BOOK}
 
 
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """A file system of a few pages, which only root can have."""
-    if os.getuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    path = Path(tempfile.mkdtemp(prefix="bike-disk-"))  # not below a directory that PostgreSQL's user may not enter
-    path.chmod(0o755)
-    try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", path], check=True)
-        try:
-            shutil.chown(path, "postgres", "postgres")
-            yield path
-        finally:
-            subprocess.run(["umount", "--lazy", path], check=True)
-    finally:
-        path.rmdir()
-
-
 def test_a_disk_that_is_full_is_told_as_such_and_caught_up_with_once_it_has_room(
-    lake: Path, postgres: Postgres, small_disk: Path
+    lake: Path, postgres: Postgres
 ) -> None:
-    serve(lake, database("postgres", postgres.url), (OLD, OLD))
-    before = everything(PostgresServer(postgres))
-    postgres.psql(f"CREATE TABLESPACE {postgres.database} LOCATION '{small_disk}'")
-    postgres.psql(f"ALTER DATABASE {postgres.database} SET default_tablespace = {postgres.database}")
-    with pytest.raises(DatabaseFull, match="No space left on device"):
-        serve(lake, database("postgres", postgres.url), None)
-    there, wanted = everything(PostgresServer(postgres)), of_lake(lake)
-    assert [name for name in there if there[name] not in (before[name], wanted[name])] == []
-    assert there != wanted
-    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
-    serve(lake, database("postgres", postgres.url), None)
-    assert everything(PostgresServer(postgres)) == of_lake(lake)
+    server = PostgresServer(postgres)
+    with small_disk("postgres") as disk:
+        serve(lake, of(server), (OLD, OLD))
+        before = everything(server)
+        postgres.psql(f"CREATE TABLESPACE {postgres.database} LOCATION '{disk.path}'")
+        postgres.psql(f"ALTER DATABASE {postgres.database} SET default_tablespace = {postgres.database}")
+        disk.fill(left=48 * 1024)
+        with pytest.raises(DatabaseFull, match="No space left on device"):
+            serve(lake, of(server), None)
+        there, wanted = everything(server), of_lake(lake)
+        assert [name for name in there if there[name] not in (before[name], wanted[name])] == []
+        assert there != wanted
+        disk.make_room()
+        serve(lake, of(server), None)
+        assert everything(server) == of_lake(lake)
+
+
+def test_a_full_disk_below_mariadb_is_told_as_such_and_caught_up_with_once_it_has_room(
+    lake: Path, mariadb: MariaDb
+) -> None:
+    server = MariaDbServer(mariadb)
+    with small_disk("mysql", mariadb.directory) as disk:
+        serve(lake, of(server), (OLD, OLD))
+        before = everything(server)
+        disk.fill()
+        with pytest.raises(DatabaseFull):
+            serve(lake, of(server), None)
+        assert everything(server) == before
+        disk.make_room()
+        serve(lake, of(server), None)
+        assert everything(server) == of_lake(lake)
+        mariadb.ask(f"SET foreign_key_checks = 0; DROP TABLE {', '.join(server.tables())}")
+
+
+def test_a_full_disk_below_a_duckdb_file_leaves_the_old_file_and_is_caught_up_with(lake: Path) -> None:
+    with small_disk() as disk:
+        server = DuckFileServer(disk.path / "bikes.duckdb")
+        serve(lake, of(server), (OLD, OLD))
+        before = everything(server)
+        disk.fill(left=2**18)
+        with pytest.raises(DatabaseFull, match="No space left on device"):
+            serve(lake, of(server), None)
+        assert everything(server) == before
+        disk.make_room()
+        serve(lake, of(server), None)
+        assert everything(server) == of_lake(lake)
 
 
 @pytest.mark.parametrize(

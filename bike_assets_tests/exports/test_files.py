@@ -17,7 +17,9 @@ from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
+    FACT_VEHICLE_SYSTEM_DAY,
     STATION_QUALITY,
+    SYSTEM_SERVICE_DAY,
 )
 from bike_assets_tests.lake.rows import write
 
@@ -34,7 +36,8 @@ def a_city(lake: Path, system_id: str = "oslo", days: tuple[date, ...] = (DAY,))
         of_day = {"system_id": system_id, "local_date": day}
         write(lake, FACT_STATION_HOUR, [one | of_day | hour for one in reversed(stations) for hour in hours_of(day)])
         write(lake, FACT_STATION_DAY, [one | of_day for one in stations])
-        write(lake, FACT_SYSTEM_DAY, [of_day])
+        for table in (FACT_SYSTEM_DAY, FACT_VEHICLE_SYSTEM_DAY, SYSTEM_SERVICE_DAY):
+            write(lake, table, [of_day])
         write(lake, STATION_QUALITY, [stations[0] | of_day | {"reason": "stuck"}])
 
 
@@ -58,8 +61,8 @@ def test_a_citys_day_is_a_file_a_table_and_the_dictionary(tmp_path: Path) -> Non
     a_city(lake)
     exported = export_files(lake, "oslo", "2026-11-20", "parquet", target)
     assert rows_of(exported) == {
-        "fact_station_hour": 4, "fact_station_day": 2, "fact_system_day": 1, "dim_system": 1, "dim_station": 2,
-        "station_quality": 1,
+        "fact_station_hour": 4, "fact_station_day": 2, "fact_system_day": 1, "fact_vehicle_system_day": 1,
+        "system_service_day": 1, "station_quality": 1, "dim_system": 1, "dim_station": 2,
     }  # fmt: skip
     assert {file.name for file in target.iterdir()} == FILES
     assert all(file.bytes == file.path.stat().st_size > 0 for file in exported)

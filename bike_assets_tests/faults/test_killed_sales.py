@@ -24,8 +24,8 @@ import requests
 from bike_assets.heartbeats import read_heartbeat
 from bike_assets.local.jars import Jars
 from bike_assets.services import GIVES_WAY
-from bike_assets_tests.faults.test_kills import is_broker_up, is_streaming, kill
-from bike_assets_tests.journeys.homes import Home, end, home, wait_until
+from bike_assets_tests.faults.test_kills import kill
+from bike_assets_tests.journeys.homes import Home, end, home, is_broker_up, is_streaming, wait_until
 from bike_assets_tests.postgres import Postgres, Server, restartable_postgres
 
 API, STREAM, SINK, DATABASE = "orders", "stream", "sales-sink", "database"

@@ -20,12 +20,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bike_assets.heartbeats import read_heartbeat
-from bike_assets.local.broker import wait_for_broker
 from bike_assets.local.jars import Jars
-from bike_assets.model.errors import BrokerUnavailable
 from bike_assets.model.tables import TABLES
-from bike_assets_tests.journeys.homes import Home, end, home, wait_until
+from bike_assets_tests.journeys.homes import Home, end, home, is_broker_up, is_streaming, wait_until
 from bike_assets_tests.journeys.tables import TOLD, Told, expected, first_difference, found
 from bike_assets_tests.oracle.events import Line, read_lines
 from bike_assets_tests.oracle.made import write
@@ -215,20 +212,6 @@ def kill(processes: list[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-
-
-def is_broker_up(home: Home) -> bool:
-    try:
-        wait_for_broker(home.bootstrap, 0.5)
-    except BrokerUnavailable:
-        return False
-    return True
-
-
-def is_streaming(home: Home, pid: int) -> bool:
-    """Whether both queries of this very stream run."""
-    beat = read_heartbeat(home.path / "run", STREAM)
-    return beat is not None and beat.pid == pid and {"events", "live"} <= beat.details["queries"].keys()
 
 
 def as_system(lines: list[Line], system_id: str) -> list[Line]:

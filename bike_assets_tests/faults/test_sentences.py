@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from bike_assets.local.jars import Jars
-from bike_assets_tests.faults.test_kills import is_broker_up
-from bike_assets_tests.journeys.homes import Home, home, is_one_sentence, wait_until
+from bike_assets_tests.journeys.homes import Home, home, is_broker_up, is_one_sentence, wait_until
 from bike_assets_tests.oracle.made import BOTH, CITIES, write
 
 GBFS = '[[systems]]\nkind = "gbfs"\nsystem_id = "oslo"\nurl = "http://127.0.0.1:1/gbfs.json"\n'
@@ -97,7 +96,7 @@ def test_a_wrong_sources_file_is_told_by_line_and_key(a_home: Home) -> None:
 
 
 def test_sources_that_are_not_there_are_told_with_what_to_do(a_home: Home) -> None:
-    assert "sources.example.toml" in sentence(a_home.bike("up"))
+    assert "sources.toml does not exist: `bike sources add` makes it" in sentence(a_home.bike("up"))
 
 
 def test_a_key_that_is_missing_is_told_with_its_variable(a_home: Home) -> None:

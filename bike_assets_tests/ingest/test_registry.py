@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from bike_assets.ingest import registry as registries
 from bike_assets.ingest.registry import register
 from bike_assets.local.parts import register_schemas
 from bike_assets.local.ports import free_ports
@@ -26,17 +28,57 @@ def test_each_topics_schema_is_registered_under_its_name(running: Registry) -> N
     assert running.subjects == {f"{topic.name}-value": [topic.schema] for topic in TOPICS}
 
 
-def test_a_second_time_registers_nothing_more(running: Registry) -> None:
-    assert register(running.url) == register(running.url)
+def test_a_second_time_registers_nothing_more_and_only_looks(running: Registry) -> None:
+    first, asked = register(running.url), len(running.asked)
+    assert register(running.url) == first
     assert {len(versions) for versions in running.subjects.values()} == {1}
+    assert running.asked[asked:] == [f"POST /subjects/{topic.name}-value" for topic in TOPICS]
 
 
-def test_a_schema_that_breaks_the_one_that_is_there_is_refused_in_one_sentence(running: Registry) -> None:
-    older = json.loads(json.dumps(POLLS.schema))
-    older["$defs"]["Poll"]["properties"]["weather"] = {"type": "string"}
-    running.subjects["polls-value"] = [older]
-    with pytest.raises(RegistryRefuses, match=r"does not take polls-value: 409 It is not compatible .* schema\.$"):
+def with_weather() -> dict[str, Any]:
+    """The schema of polls with a field more, which messages may lack."""
+    made: dict[str, Any] = json.loads(json.dumps(POLLS.schema))
+    made["$defs"]["Poll"]["properties"]["weather"] = {"type": "string"}
+    return made
+
+
+def test_a_new_field_is_taken_by_a_registry_whose_own_level_would_refuse_it(
+    running: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = with_weather()
+    running.subjects["polls-value"] = [POLLS.schema]
+    monkeypatch.setattr(registries, "schema_text", lambda topic: json.dumps(newer if topic is POLLS else topic.schema))
+    register(running.url)
+    assert running.subjects["polls-value"] == [POLLS.schema, newer]
+    assert running.levels["polls-value"] == "NONE"
+
+
+@pytest.mark.parametrize(("level", "is_strict"), [("BACKWARD", False), (None, True)])
+def test_a_level_that_is_not_ours_stays_and_what_it_refuses_is_told_with_the_one_that_is_wanted(
+    running: Registry, monkeypatch: pytest.MonkeyPatch, level: str | None, *, is_strict: bool
+) -> None:
+    newer = with_weather()
+    running.subjects["polls-value"], running.is_strict = [POLLS.schema], is_strict
+    running.levels = {} if level is None else {"polls-value": level}
+    monkeypatch.setattr(registries, "schema_text", lambda topic: json.dumps(newer if topic is POLLS else topic.schema))
+    with pytest.raises(RegistryRefuses, match=r"409 It is not compatible .* \(its compatibility level is .*NONE\)\.$"):
         register(running.url)
+    assert running.levels.get("polls-value") == level
+
+
+def test_a_schema_that_breaks_the_one_that_is_there_is_refused_by_our_own_rule(running: Registry) -> None:
+    older = with_weather()
+    running.subjects["polls-value"], running.levels["polls-value"] = [older], "NONE"
+    with pytest.raises(RegistryRefuses, match=r"does not take polls-value: .*has no weather any more\.$"):
+        register(running.url)
+    assert running.subjects["polls-value"] == [older]
+
+
+def test_an_older_release_that_starts_again_is_known_and_refused_by_nobody(running: Registry) -> None:
+    newer = with_weather()
+    running.subjects["polls-value"] = [POLLS.schema, newer]
+    register(running.url)
+    assert running.subjects["polls-value"] == [POLLS.schema, newer]
 
 
 def test_a_registry_that_is_broken_or_none_is_told_and_can_be_tried_again(running: Registry) -> None:

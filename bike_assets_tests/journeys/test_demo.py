@@ -13,8 +13,10 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page
 
+from bike_assets.local.control_room import is_code_server_up
 from bike_assets.model.tables import TABLES
 from bike_assets.model.warehouse import FACT_STATION_HOUR
+from bike_assets.settings import load_settings
 from bike_assets_tests.browser import chromium
 from bike_assets_tests.journeys.control_room import double_a_row, room
 from bike_assets_tests.journeys.dagsters import Dagster
@@ -98,7 +100,7 @@ def is_served(home: Home) -> bool:
 
 def is_all_running(home: Home) -> bool:
     states = {service["name"]: service["state"] for service in home.answer("status")["services"]}
-    return len(states) == 9 and set(states.values()) == {"running"}
+    return len(states) == 10 and set(states.values()) == {"running"}
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +185,21 @@ def test_of_two_drains_from_the_ui_the_second_waits_for_the_first(up: Demo) -> N
                            key=lambda run: run["startTime"])  # fmt: skip
     assert (first["status"], second["status"]) == ("SUCCESS", "SUCCESS")
     assert second["startTime"] >= first["endTime"]
+
+
+def test_the_runs_have_one_warm_process_for_all(up: Demo) -> None:
+    alike = {each.pid: each for each in up.home.processes() if "multiprocessing.forkserver" in " ".join(each.cmdline())}
+    warm = [pid for pid, each in alike.items() if each.ppid() not in alike]  # a run at work is a fork of it
+    assert len(warm) == 1
+
+
+def test_a_code_server_that_hangs_is_ended_and_the_webserver_launches_from_the_next(up: Demo) -> None:
+    [hanging] = [each for each in up.home.processes() if each.cmdline()[2:4] == ["api", "grpc"]]
+    hanging.suspend()
+    hanging.wait(SHOWN_S)
+    settings = load_settings(home=up.home.path)
+    wait_until(lambda: is_code_server_up(settings) and bool(up.materialised()), SHOWN_S, "there is another")
+    assert up.dagster.ended(up.dagster.launch("drain"))["status"] == "SUCCESS"
 
 
 def test_a_replay_is_refused_in_a_sentence_while_the_poller_is_up(up: Demo) -> None:

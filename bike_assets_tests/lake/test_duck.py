@@ -2,13 +2,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
 from bike_assets.lake import duck
-from bike_assets.lake.duck import ask, connect
-from bike_assets.lake.tables import ensure_table, open_table, table_path
+from bike_assets.lake.duck import Views, ask, connect
+from bike_assets.lake.tables import OpenTables, ensure_table, open_table, table_path
 from bike_assets.model.constants import MAX_GAP
 from bike_assets.model.errors import LakeBroken, WrongQuery
 from bike_assets.model.messages import EventKind, Outcome
@@ -20,6 +21,7 @@ from bike_assets.model.tables import (
     EVENTS_VEHICLE_STATUS,
     EVENTS_VEHICLE_TOTALS,
     TABLES,
+    VIEWS,
 )
 from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.model.builders import NOON, poll, station_status, vehicle_status, vehicle_totals
@@ -41,6 +43,11 @@ def now() -> datetime:
 def test_a_table_that_nobody_made_is_empty_and_typed(tmp_path: Path, table: Table) -> None:
     assert ask(tmp_path, f"FROM {table.name}").rows == []
     assert types_of(tmp_path, table) == [(column.name, TYPES[column.type]) for column in table.columns]
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_a_view_has_the_columns_that_are_told_of_it(tmp_path: Path, view: Table) -> None:
+    assert types_of(tmp_path, view) == [(column.name, TYPES[column.type]) for column in view.columns]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -300,3 +307,46 @@ def test_of_a_year_only_the_days_asked_for_are_opened(tmp_path: Path) -> None:
     asked = f"SELECT count(error) FROM events.polls WHERE {days}"  # noqa: S608
     plan = con.execute(f"EXPLAIN ANALYZE {asked}").fetchall()[0][1]
     assert "Total Files Read: 2" in plan
+
+
+def test_a_connection_that_stays_open_shows_what_was_made_and_written_since(tmp_path: Path) -> None:
+    views = Views(OpenTables(tmp_path))
+    assert stations(views) == []
+    write_messages(tmp_path, EVENTS_STATION_STATUS, station_status(station_id="1"))
+    assert stations(views) == ["1"]
+    write_messages(tmp_path, EVENTS_STATION_STATUS, station_status(station_id="2"))
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    assert stations(views) == ["1", "2"]
+    assert views.newest().sql("SELECT count(*) FROM live.station_status").fetchall() == [(2,)]
+    views.close()
+    assert stations(views) == ["1", "2"]
+
+
+def test_what_was_not_written_since_is_not_looked_into_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_messages(tmp_path, EVENTS_STATION_STATUS, station_status())
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    views = Views(OpenTables(tmp_path))
+    views.newest()
+    looked: list[Table] = []
+    monkeypatch.setattr(duck, "_show_files", lambda _, table, __: looked.append(table))
+    write_messages(tmp_path, EVENTS_POLLS, poll())
+    views.newest()
+    assert looked == [EVENTS_POLLS]
+
+
+def test_a_table_that_was_broken_and_is_mended_is_shown_again(tmp_path: Path) -> None:
+    write_messages(tmp_path, EVENTS_STATION_STATUS, station_status(station_id="1"))
+    views = Views(OpenTables(tmp_path))
+    assert stations(views) == ["1"]
+    newest = open_table(tmp_path, EVENTS_STATION_STATUS).version()
+    torn = table_path(tmp_path, EVENTS_STATION_STATUS) / "_delta_log" / f"{newest + 1:020}.json"
+    torn.write_text("{")
+    with pytest.raises(duckdb.Error, match=r"events\.station_status cannot be read"):
+        stations(views)
+    torn.unlink()
+    assert stations(views) == ["1"]
+
+
+def stations(views: Views) -> list[str]:
+    rows = views.newest().table(EVENTS_STATION_STATUS.name).select("station_id").order("station_id").fetchall()
+    return [station_id for (station_id,) in rows]

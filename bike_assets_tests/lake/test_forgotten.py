@@ -11,9 +11,9 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from bike_assets.lake import forgotten
+from bike_assets.lake import forgotten, maintenance
 from bike_assets.lake.forgotten import TakenOut, forgettings, has_member, ids_by_email, take_out_members
-from bike_assets.lake.maintenance import compact
+from bike_assets.lake.maintenance import Maintained, compact
 from bike_assets.lake.rows import append_rows, read_rows, replace_days
 from bike_assets.lake.tables import arrow_schema, ensure_table, open_table, table_path
 from bike_assets.model.errors import NotForgotten
@@ -104,6 +104,42 @@ def test_rows_that_come_meanwhile_are_kept(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(forgotten, "replace_days", and_another_writes)
     assert take_out_members(tmp_path, [id_of(1)]).rows == 1
     assert (members(tmp_path), len(tries)) == ([id_of(2), id_of(3)], 2)
+
+
+def test_no_compaction_moves_a_member_while_files_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would write the member into one more file, though its commit came too late."""
+    add(tmp_path, 1, 2)
+    later = NOON.date() + timedelta(days=1)
+    for number in (3, 4):
+        add(tmp_path, number, days=1)
+    compacted: list[Maintained] = []
+    remove = forgotten._remove_files
+
+    def and_a_compaction_begins(*given: Any) -> int:
+        compacted.append(compact(tmp_path, EVENTS_USERS, [later]))
+        return remove(*given)
+
+    monkeypatch.setattr(forgotten, "_remove_files", and_a_compaction_begins)
+    take_out_members(tmp_path, [id_of(1)])
+    assert [(each.done, each.left) for each in compacted] == [((), (later,))]
+    assert compact(tmp_path, EVENTS_USERS, [later]).done == (later,), "it is done the next time"
+
+
+def test_a_compaction_that_is_under_way_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(tmp_path, 1, 2)
+    add(tmp_path, 3)
+    order = maintenance._order
+
+    def and_somebody_is_to_be_forgotten(*given: Any) -> None:
+        with pytest.raises(NotForgotten, match=r"^events\.users is being compacted"):
+            take_out_members(tmp_path, [id_of(1)], wait_s=0.1)
+        order(*given)
+
+    monkeypatch.setattr(maintenance, "_order", and_somebody_is_to_be_forgotten)
+    assert compact(tmp_path, EVENTS_USERS, [NOON.date()]).done == (NOON.date(),)
+    assert take_out_members(tmp_path, [id_of(1)]) == TakenOut(rows=1, files=2)
 
 
 def test_a_member_is_found_by_id_and_by_the_hash_of_the_address(tmp_path: Path) -> None:

@@ -7,14 +7,15 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewPartitions
 
-from bike_assets.local.broker import HOST, LocalBroker, ensure_topics, wait_for_broker
+from bike_assets.local.broker import HOST, LocalBroker, ensure_topics, is_at_work, wait_for_broker
 from bike_assets.local.jars import Jars
 from bike_assets.local.ports import free_ports
 from bike_assets.model.errors import AlreadyRunning, BrokerUnavailable, ServiceNotReady, WrongSettings
@@ -62,7 +63,7 @@ def committed(bootstrap: str) -> list[bytes]:
     """All values of partition 0 that a read_committed reader sees."""
     reader = Consumer({
         "bootstrap.servers": bootstrap, "group.id": str(uuid.uuid4()), "isolation.level": "read_committed",
-        "enable.auto.commit": False, "enable.partition.eof": True,
+        "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "error",
     })  # fmt: skip
     reader.assign([TopicPartition(STATION_STATUS.name, 0, 0)])
     values: list[bytes] = []
@@ -70,6 +71,8 @@ def committed(bootstrap: str) -> list[bytes]:
         values.append(message.value() or b"")
     reader.close()
     assert message is not None, "the end of the partition was not reached"
+    if (error := message.error()) is not None and error.code() != KafkaError._PARTITION_EOF:
+        raise KafkaException(error)
     return values
 
 
@@ -157,8 +160,46 @@ def test_no_broker_is_told_in_one_sentence() -> None:
         wait_for_broker(nobody, timeout_s=0.5)
 
 
-def test_run_broker_becomes_the_broker_and_sigterm_stops_it_cleanly(
-    tmp_path: Path, java: Path, jars: Jars
+@contextmanager
+def told_where_it_stands(process: subprocess.Popen[bytes], log: Path) -> Iterator[None]:
+    """Java's own account of all its threads, where it does not end in time."""
+    try:
+        yield
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGQUIT)
+        wait_until(lambda: b"JNI global refs" in log.read_bytes())
+        pytest.fail(log.read_text())
+
+
+def test_a_broker_that_hangs_is_stopped_all_the_same(tmp_path: Path, java: Path, jars: Jars) -> None:
+    broker = LocalBroker(tmp_path, java, jars.kafka, *free_ports(2))
+    broker.start()
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGSTOP)
+    broker.stop(within_s=0.5)
+    assert not is_at_work(tmp_path)
+    broker.start()
+    broker.stop()
+
+
+@pytest.fixture
+def deaf() -> Iterator[None]:
+    """This process ignores SIGTERM, as one in the background of a script after Dagster did something in it."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_broker_ends_cleanly_though_who_started_it_ignores_sigterm(
+    tmp_path: Path, java: Path, jars: Jars, deaf: None
+) -> None:
+    with LocalBroker(tmp_path, java, jars.kafka, *free_ports(2)) as broker:
+        ensure_topics(broker.bootstrap, 1)
+    assert (tmp_path / "kafka" / ".kafka_cleanshutdown").exists()
+
+
+def test_run_broker_becomes_the_broker_and_sigterm_stops_it_cleanly_whoever_started_it(
+    tmp_path: Path, java: Path, jars: Jars, deaf: None
 ) -> None:
     ports = free_ports(2)
     code = (
@@ -167,14 +208,17 @@ def test_run_broker_becomes_the_broker_and_sigterm_stops_it_cleanly(
         "run_broker(Path(home), Path(java), [Path(j) for j in jars.split(',')], *map(int, ports))\n"
     )
     arguments = [str(tmp_path), str(java), ",".join(map(str, jars.kafka)), *map(str, ports)]
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.DEVNULL)
+    log = tmp_path / "said"
+    with log.open("wb") as said:
+        process = subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=said, stdout=said)
     try:
         wait_for_broker(f"{HOST}:{ports[0]}", timeout_s=60)
         # It answers before it has started, and what ends a broker cleanly passes over one that has not.
         ensure_topics(f"{HOST}:{ports[0]}", 1)
         assert b"kafka.Kafka" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         process.terminate()
-        assert process.wait(120) == 128 + signal.SIGTERM  # Java's word for a clean end by this signal
+        with told_where_it_stands(process, log):
+            assert process.wait(60) == 128 + signal.SIGTERM  # Java's word for a clean end by this signal
     finally:
         process.kill()
         process.wait()

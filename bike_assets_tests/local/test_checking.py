@@ -25,7 +25,6 @@ from bike_assets_tests.journeys.apis import (
     GOOD,
     NO_JSON,
     SLOW,
-    SLOW_S,
     WRONG_SHAPE,
     apis,
 )
@@ -136,7 +135,7 @@ def test_slow_ones_are_waited_for_together_and_only_so_long(api: str) -> None:
     slow = [JcdecauxSource(contract=f"city{number}", url=f"{api}/{SLOW}") for number in range(8)]
     began = time.monotonic()
     found = check(*slow, read_seconds=0.5)
-    assert time.monotonic() - began < SLOW_S
+    assert time.monotonic() - began < 8 * 0.5, "one after the other would take so long"
     assert [each.system_id for each in found] == [f"jcdecaux:city{number}" for number in range(8)]
     assert all("did not answer in full within 0.5 s" in each.faults[0] for each in found)
 

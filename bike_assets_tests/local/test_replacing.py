@@ -460,6 +460,41 @@ def test_what_nobody_knew_then_is_forgotten(world: World, monkeypatch: pytest.Mo
     assert {value for (topic, _), value in newest.items() if topic is topics.STATION_STATE} == {None}
 
 
+# Station 2 is listed no more from the first day on: it is remembered as absent for a day, its description for thirty.
+CITY = {"1": "Square", "2": "Park"}
+LEFT = [GBFS.information(NOON, CITY), GBFS.poll(NOON, TOWN), GBFS.poll(after(minutes=5), {"1": Station(4)}),
+        GBFS.information(after(minutes=6), {"1": "Square"}), GBFS.poll(after(days=2), {"1": Station(3)}),
+        GBFS.information(after(days=2, minutes=1), {"1": "Square"}),
+        GBFS.information(after(days=33), {"1": "Plaza"}), GBFS.poll(after(days=33, minutes=1), {"1": Station(2)})]
+
+
+def described(world: World) -> dict[str, str]:
+    [system] = world.state().values()
+    return {id_: each.name for id_, each in system["descriptions"].items()}
+
+
+def test_a_forgotten_description_stays_forgotten_though_the_table_has_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.replay(answers(LEFT))
+    assert described(world) == {"1": "Plaza"}
+    with killed_at(monkeypatch, "replay_each"), pytest.raises(Killed):
+        world.replace(answers(LEFT[5:]))
+    assert described(world) == {"1": "Square"}, "what is known otherwise now is put back, and no more"
+    world.replace(answers(LEFT[5:]))
+    assert described(world) == {"1": "Plaza"}
+    assert [row for row in world.rows()["events.station_information"] if "Park" in row], "no table loses it"
+
+
+def test_a_description_that_was_remembered_then_is_put_back_though_it_was_forgotten_since(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.replay(answers(LEFT))
+    with killed_at(monkeypatch, "replay_each"), pytest.raises(Killed):
+        world.replace(answers(LEFT[3:]))
+    assert described(world) == CITY, "its station was absent for a minute then; another name is the old one again"
+
+
 def test_whoever_came_between_is_found_before_anything_is_taken_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,15 @@ def test_what_fails_at_error_or_is_not_done_is_not_good_and_a_warning_is(
     assert markdown(report(*steps)).startswith(f"# bike ci: {'all holds' if is_good else 'something does not hold'}\n")
 
 
+def test_what_the_recordings_have_nothing_for_is_skipped_in_the_xml_and_a_warning_in_the_page() -> None:
+    missing = WARNED._replace(checked=0, bad=0, first_bad=(), missing="No recording has it.")
+    found = report(missing)
+    assert (found.is_good, len(found.of("warned"))) == (True, 1)
+    (skipped,) = case(junit(found), "levels_fit_capacity")
+    assert (skipped.tag, skipped.get("message")) == ("skipped", "No recording has it.")
+    assert f"## {HOURS}: levels_fit_capacity warned\n\nNo recording has it.\n" in markdown(found)
+
+
 def test_the_xml_has_the_shape_of_junits_and_its_counts_are_right() -> None:
     root = ET.fromstring(junit(ALL))  # noqa: S314 - our own
     assert root.tag == "testsuites"

@@ -8,7 +8,7 @@ import pytest
 
 from bike_assets.alerts.desk import Desk
 from bike_assets.alerts.incidents import Severity, Trouble
-from bike_assets.heartbeats import FRESH_S, heartbeat
+from bike_assets.heartbeats import FRESH_S, heartbeat, note_start
 from bike_assets.local.status import refuse_silent, status
 from bike_assets.model.errors import ServiceNotReady
 from bike_assets.model.tables import EVENTS_REJECTIONS
@@ -53,6 +53,12 @@ def says(settings: Settings, service: str) -> str:
     return next(str(each["says"]) for each in status(settings)["services"] if each["name"] == service)
 
 
+def test_a_service_that_never_came_to_work_says_since_when_it_starts(settings: Settings) -> None:
+    assert says(settings, "stream") == ""
+    note_start(settings.run, "stream")
+    assert says(settings, "stream").startswith("no sign of life since its start at ")
+
+
 def test_a_poller_says_how_much_it_could_not_read_back(settings: Settings) -> None:
     heartbeat(settings.run, "poller")({"lanes": [{"polls": {}, "unreadable": 2}, {"polls": {}, "unreadable": 1}]})
     assert "3 messages of what is remembered could not be read, see its log" in says(settings, "poller")
@@ -77,12 +83,15 @@ def test_feeds_that_fail_are_named_with_the_reason_and_the_others_are_counted(se
     assert told.endswith("; 2 more feeds fail")
 
 
-@pytest.mark.parametrize(("messages", "words"), [
-    (12, "12 messages behind, all in the tables up to 12:00:00 UTC; events waiting: broken"),
-    (None, "how far behind is not known; events waiting: broken"),
+@pytest.mark.parametrize(("messages", "has_caught_up", "words"), [
+    (12, True, "12 messages behind, all in the tables up to 12:00:00 UTC; events waiting: broken"),
+    (12, False, "12 messages behind, it has not caught up since its start at 12:00:00 UTC; events waiting: broken"),
+    (None, True, "how far behind is not known; events waiting: broken"),
 ])
-def test_the_stream_says_how_far_behind_it_is(settings: Settings, messages: int | None, words: str) -> None:
-    lag = {"messages": messages, "caught_up_at": NOON.isoformat()}
+def test_the_stream_says_how_far_behind_it_is(
+    settings: Settings, messages: int | None, has_caught_up: bool, words: str
+) -> None:
+    lag = {"messages": messages, "caught_up_at": NOON.isoformat(), "has_caught_up": has_caught_up}
     heartbeat(settings.run, "stream")({"lag": lag, "queries": {"events": {"state": "waiting", "reason": "broken"}}})
     assert says(settings, "stream") == words
 

@@ -4,15 +4,19 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from bike_assets.local import leftovers as leftovers_module
+from bike_assets.local import supervision as supervision_module
 from bike_assets.local.leftovers import CHILD_MARK, MARK, leftovers, reap
 from bike_assets.local.supervision import Program, Supervision
+from bike_assets.model.errors import NotPrivate
 from bike_assets_tests.waiting import wait_until
 
 SERVICE = """
@@ -66,6 +70,28 @@ def test_where_nothing_was_started_there_are_no_states(supervision: Supervision)
     assert supervision.states() is None
 
 
+def test_it_is_not_started_where_others_may_come_to_its_socket(
+    supervision: Supervision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    sockets = supervision.socket.parent
+    sockets.mkdir(mode=0o777)
+    sockets.chmod(0o777)
+    with pytest.raises(NotPrivate):
+        supervision.start([service(tmp_path, "it")])
+    assert not (tmp_path / "it").exists()
+
+
+def test_who_listens_where_others_may_come_is_not_asked(
+    supervision: Supervision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervision.start([script(tmp_path, "it", "import time; time.sleep(600)")])
+    with monkeypatch.context() as patch:
+        patch.setattr(supervision_module, "is_private", lambda _: False)
+        assert supervision.states() is None
+    assert supervision.states() is not None
+
+
 def test_services_are_started_at_once_or_when_told(supervision: Supervision, tmp_path: Path) -> None:
     programs = [script(tmp_path, "now", "import time; time.sleep(600)")]
     later = script(tmp_path, "later", "import time; time.sleep(600)")
@@ -98,6 +124,24 @@ def test_an_error_is_tried_again_and_an_end_is_not(supervision: Supervision, tmp
     assert done.read_text() == "x"
 
 
+def test_one_that_ends_before_it_counts_as_started_is_left_for_a_while(
+    supervision: Supervision, tmp_path: Path
+) -> None:
+    supervision.start([replace(script(tmp_path, "it", "import time; time.sleep(1.1)"), start_s=30, final_exits=())])
+    wait_until(lambda: "it" in supervision.pids(), 10)
+    wait_until(lambda: supervision.states() == {"it": "BACKOFF"})
+    assert supervision.pids() == {}
+
+
+def test_one_that_has_no_final_exit_is_started_again_whatever_it_ended_with(
+    supervision: Supervision, tmp_path: Path
+) -> None:
+    starts = tmp_path / "starts"
+    count = f"import time; time.sleep(1.1); open({str(starts)!r}, 'a').write('x')"
+    supervision.start([replace(script(tmp_path, "it", count), final_exits=())])
+    wait_until(lambda: starts.exists() and len(starts.read_text()) >= 2)
+
+
 def test_a_service_gets_its_environment_and_arguments_as_they_are(
     supervision: Supervision, tmp_path: Path
 ) -> None:
@@ -126,6 +170,18 @@ def test_stopping_ends_all_and_the_last_one_last(supervision: Supervision, tmp_p
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert supervision.states() is None
     assert not supervision.socket.exists()
+
+
+def test_one_that_is_deaf_is_killed_once_its_time_is_over(
+    supervision: Supervision, home: Path, tmp_path: Path
+) -> None:
+    deaf = SERVICE.replace("signal.SIGTERM, end", "signal.SIGTERM, signal.SIG_IGN")
+    broker = script(tmp_path, "broker", deaf.format(directory=str(tmp_path), name="broker"))
+    supervision.start([replace(broker, stop_s=1)])
+    pid = pid_of(tmp_path, "broker")
+    supervision.stop(last="broker")
+    assert not psutil.pid_exists(pid)
+    assert f"killing 'broker' ({pid}) with SIGKILL" in (home / "logs" / "supervisord.log").read_text()
 
 
 def test_what_a_killed_supervisor_left_running_is_reaped(supervision: Supervision, home: Path, tmp_path: Path) -> None:

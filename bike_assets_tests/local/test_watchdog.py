@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bike_assets.heartbeats import FRESH_S
-from bike_assets.local.watchdog import FIRST_BEAT_S, kill_hanging
+from bike_assets.heartbeats import FIRST_BEAT_S, FRESH_S
+from bike_assets.local.watchdog import Asked, Watch
 
 SERVICE = """
 import sys
@@ -38,7 +38,7 @@ def after(seconds: float) -> datetime:
 
 
 def killed(run: Path, service: subprocess.Popen[str], in_s: float = 0) -> list[str]:
-    return kill_hanging(run, {"poller": service.pid, "broker": 1}, after(in_s))
+    return Watch(run).kill_hanging({"poller": service.pid, "broker": 1}, after(in_s))
 
 
 def test_a_service_that_is_silent_too_long_is_killed(tmp_path: Path, service: subprocess.Popen[str]) -> None:
@@ -49,6 +49,23 @@ def test_a_service_that_is_silent_too_long_is_killed(tmp_path: Path, service: su
 def test_a_service_that_beat_just_now_is_left_alone(tmp_path: Path, service: subprocess.Popen[str]) -> None:
     assert killed(tmp_path, service) == killed(tmp_path, service, FRESH_S - 1) == []
     assert service.poll() is None
+
+
+def test_after_the_machine_stood_still_a_service_has_its_time_anew(
+    tmp_path: Path, service: subprocess.Popen[str]
+) -> None:
+    watch, pids = Watch(tmp_path), {"poller": service.pid}
+    assert watch.kill_hanging(pids, after(0)) == []
+    for in_s in (3600, 3606, 3612, 3618):
+        assert watch.kill_hanging(pids, after(in_s)) == []
+    assert service.poll() is None
+    assert watch.kill_hanging(pids, after(3600 + FRESH_S + 2)) == ["poller"]
+
+
+def test_an_empty_heartbeat_is_none(tmp_path: Path, service: subprocess.Popen[str]) -> None:
+    (tmp_path / "poller.heartbeat.json").write_text("")
+    assert killed(tmp_path, service, FIRST_BEAT_S - 10) == []
+    assert killed(tmp_path, service, FIRST_BEAT_S + 1) == ["poller"]
 
 
 def test_a_service_that_is_gone_is_the_supervisors_matter(tmp_path: Path, service: subprocess.Popen[str]) -> None:
@@ -74,3 +91,29 @@ def test_a_service_that_never_beats_is_killed_when_it_had_time_to(
     assert killed(tmp_path, service, FIRST_BEAT_S - 10) == []
     assert killed(tmp_path, service, FIRST_BEAT_S + 1) == ["poller"]
     assert service.wait() == -signal.SIGKILL
+
+
+def test_a_service_that_is_asked_is_killed_when_it_has_not_answered_for_too_long(
+    service: subprocess.Popen[str],
+) -> None:
+    answers = [True, False, True, False, False]
+    asked, pids = Asked("asked", lambda: answers.pop(0)), {"asked": service.pid}
+    assert not asked.kill_hanging(pids, after(0))
+    assert not asked.kill_hanging(pids, after(FRESH_S - 1))
+    assert not asked.kill_hanging(pids, after(FRESH_S + 1)), "it answers again"
+    assert not asked.kill_hanging(pids, after(2 * FRESH_S))
+    assert service.poll() is None
+    assert asked.kill_hanging(pids, after(2 * FRESH_S + 2))
+    assert service.wait() == -signal.SIGKILL
+
+
+def test_a_service_that_is_asked_has_time_to_start_again(service: subprocess.Popen[str]) -> None:
+    answers = [True, False, False]
+    asked = Asked("asked", lambda: answers.pop(0))
+    assert not asked.kill_hanging({"asked": 1}, after(0)), "the one before it"
+    assert not asked.kill_hanging({"asked": service.pid}, after(FIRST_BEAT_S - 10))
+    assert asked.kill_hanging({"asked": service.pid}, after(FIRST_BEAT_S + 1))
+
+
+def test_a_service_that_does_not_run_is_not_asked() -> None:
+    assert not Asked("asked", lambda: pytest.fail("it was asked")).kill_hanging({"other": 1}, after(0))

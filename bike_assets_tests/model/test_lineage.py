@@ -4,10 +4,10 @@ import pytest
 
 from bike_assets.model.lineage import LINEAGE
 from bike_assets.model.schema import Table
-from bike_assets.model.tables import LIVE_TABLES, TABLES
+from bike_assets.model.tables import LIVE_TABLES, TABLES, VIEWS
 from bike_assets.model.warehouse import DIM_DATE, WAREHOUSE_TABLES
 
-COMPUTED = [table for table in LIVE_TABLES + WAREHOUSE_TABLES if table is not DIM_DATE]
+COMPUTED = [table for table in LIVE_TABLES + VIEWS + WAREHOUSE_TABLES if table is not DIM_DATE]
 
 
 @pytest.mark.parametrize("table", COMPUTED, ids=lambda table: table.name)

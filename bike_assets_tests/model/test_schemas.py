@@ -93,6 +93,40 @@ def test_what_breaks_somebody_is_told(change: Change, said: str) -> None:
     assert breaks(*changed(change)) == [said]
 
 
+ANYTHING: dict[str, Any] = {"type": "object"}
+OPEN = ANYTHING | {"additionalProperties": True}
+CLOSED = ANYTHING | {"additionalProperties": False}
+TEXTS = ANYTHING | {"additionalProperties": {"type": "string"}}
+LIST: dict[str, Any] = {"type": "array"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (ANYTHING, CLOSED, "the message may have no other fields any more"),
+        (TEXTS, CLOSED, "the message may have no other fields any more"),
+        (ANYTHING, TEXTS, "each of the message was anything and is string"),
+        (OPEN, TEXTS, "each of the message was anything and is string"),
+        (TEXTS, OPEN, "each of the message was string and is anything"),
+        (LIST, LIST | {"items": {"type": "string"}}, "each of the message was anything and is string"),
+        (LIST, LIST | {"items": False}, "the message may have no items any more"),
+        (LIST | {"items": {"type": "string"}}, LIST, "each of the message was string and is anything"),
+        (ANYTHING | {"properties": {"a": True}}, ANYTHING | {"properties": {"a": {"type": "string"}}},
+         "a was anything and is string"),
+    ],
+)  # fmt: skip
+def test_what_is_in_an_object_or_a_list_stays_allowed_and_relied_on(
+    old: dict[str, Any], new: dict[str, Any], said: str
+) -> None:
+    assert breaks(old, new) == [said]
+
+
+@pytest.mark.parametrize(("old", "new"), [(ANYTHING, OPEN), (OPEN, ANYTHING), (CLOSED, OPEN), (CLOSED, TEXTS),
+                                          (LIST, LIST | {"items": {}})])  # fmt: skip
+def test_what_allows_as_much_or_what_nobody_had_breaks_nothing(old: dict[str, Any], new: dict[str, Any]) -> None:
+    assert breaks(old, new) == []
+
+
 def test_a_kind_of_message_may_come_and_not_go() -> None:
     both = STATION_STATE.schema
     one = {**both, "anyOf": both["anyOf"][:1]}

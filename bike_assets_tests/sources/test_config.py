@@ -91,5 +91,5 @@ def test_a_mistake_is_said_with_its_place(tmp_path: Path, text: str, place: str,
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(WrongSettings, match=r"nowhere\.toml does not exist: copy"):
+    with pytest.raises(WrongSettings, match=r"nowhere\.toml does not exist: `bike sources add` makes it"):
         load_sources(tmp_path / "nowhere.toml")

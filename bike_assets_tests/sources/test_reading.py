@@ -6,7 +6,7 @@ import pytest
 
 from bike_assets.model.answers import DiscoveryPoll, InformationPoll, StationPoll, SystemPoll, TypesPoll
 from bike_assets.model.errors import FeedMalformed
-from bike_assets.sources.reading import feed_name, read
+from bike_assets.sources.reading import feed_name, has_parser, read
 from bike_assets_tests.sources.builders import (
     NOON_TEXT,
     REMOVED,
@@ -114,3 +114,12 @@ def test_poll_records_name_feeds_in_the_words_of_gbfs() -> None:
     assert [feed_name(feed) for feed in feeds] == [
         "station_status", "station_information", "station_status", "station_status"
     ]
+
+
+@pytest.mark.parametrize(("feed", "is_known"), [
+    ("gbfs.station_status", True), ("gbfs.free_bike_status", True), ("gbfs.vehicle_status", True),
+    ("jcdecaux.v1.stations", True), ("jcdecaux.v2.stations", False), ("gbfs.station_statuss", False),
+    ("station_status", False), ("", False),
+])  # fmt: skip
+def test_a_feed_has_a_parser_by_its_whole_name(feed: str, is_known: bool) -> None:
+    assert has_parser(feed) is is_known

@@ -52,5 +52,11 @@ def test_a_stream_that_works_on_is_as_far_behind_as_what_it_has_reached_is_old()
     assert topics.after(30, end=15, done=15)[0] == 0
 
 
+def test_a_stream_knows_of_nothing_that_it_held_before_it_has_caught_up_once() -> None:
+    topics = Topics()
+    topics.behind.ask(NOON)
+    assert [topics.behind.report(at(done))["has_caught_up"] for done in (5, 10, 10)] == [False, True, True]
+
+
 def test_where_kafka_does_not_answer_nobody_knows_how_many_wait() -> None:
     assert Topics().after(10, end=None, done=10)[0] is None

@@ -2,24 +2,30 @@
 
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from bike_assets.lake.duck import connect
 from bike_assets.lake.rows import append_rows
 from bike_assets.lake.tables import arrow_schema, open_table
+from bike_assets.model.errors import LakeBroken
 from bike_assets.model.tables import EVENTS_ORDERS, LIVE_ORDERS_BY_SOURCE_STATE
 from bike_assets.model.warehouse import DIM_CUSTOMER
-from bike_assets.stream.sales import ensure_sales, refresh
+from bike_assets.stream import sales as stream_sales
+from bike_assets.stream.sales import ensure_sales, latest_path, refresh
 from bike_assets.warehouse.customers import read_customers
 from bike_assets.warehouse.dim_customer import build_customers
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 Sales = dict[tuple[str, str], tuple[int, int, Decimal]]
 
 
@@ -94,6 +100,98 @@ def test_nothing_new_writes_nothing_and_no_cent_is_lost(lake: Lake) -> None:
     assert lake.sales() == {("shop", "TX"): (1_001, 2_002, Decimal("10000000099.99"))}
     assert refresh(lake.tables) is None
     assert refresh(ensure_sales(lake.path)) is None, "a restart knows what was computed"
+
+
+WHOLE = """
+    WITH latest AS (SELECT arg_max(struct_pack(customer_id, source, quantity, total, created_at), version) AS it
+                    FROM events.orders GROUP BY order_id)
+    SELECT it.source, coalesce(customer.state, 'unknown'), count(*), sum(it.quantity)::BIGINT,
+           sum(it.total)::DECIMAL(28,2)
+    FROM latest LEFT JOIN warehouse.dim_customer AS customer
+         ON customer.customer_id = it.customer_id AND it.created_at >= customer.valid_from
+            AND (customer.valid_to IS NULL OR it.created_at < customer.valid_to)
+    GROUP BY ALL"""
+
+
+def whole(lake: Lake) -> Sales:
+    """The sales from nothing but the tables, at once."""
+    with connect(lake.path, [EVENTS_ORDERS, DIM_CUSTOMER]) as con:
+        return {(source, state): tuple(figures) for source, state, *figures in con.sql(WHOLE).fetchall()}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_added_comes_to_what_all_at_once_comes_to_whatever_happens_to_the_tables(
+    lake: Lake, seed: int
+) -> None:
+    chance = random.Random(seed)
+    latest, hours = latest_path(lake.path), count()
+    happens: list[Callable[[], object]] = [
+        lambda: compacted(lake.path),
+        lambda: compacted_and_cleared(lake.path),
+        lambda: lake.customers(f"id,state\na,{chance.choice(['TX', 'NY'])}\nb,CA\nc,ME\n", NOON + next(hours) * HOUR),
+        lambda: latest.unlink(missing_ok=True),
+        lambda: None,
+    ]
+    offset = 0
+    for _ in range(25):
+        for _ in range(chance.randrange(3)):
+            lake.add(*(
+                order(f"o{chance.randrange(40)}", 2 * (offset + number) + chance.choice([1_000, 1_000, 99]),
+                      customer_id=chance.choice("abcx"), source=chance.choice(["shop", "app"]),
+                      quantity=chance.randrange(5), total=Decimal(chance.randrange(10**12)) / 100,
+                      created_at=NOON + chance.randrange(30) * HOUR, kafka_offset=offset + number)
+                for number in range(chance.randrange(1, 20))
+            ))  # fmt: skip
+            offset += 20
+        chance.choice(happens)()
+        assert lake.sales() == whole(lake)
+
+
+def compacted(lake: Path) -> DeltaTable:
+    orders = open_table(lake, EVENTS_ORDERS)
+    orders.optimize.compact()
+    return orders
+
+
+def compacted_and_cleared(lake: Path) -> None:
+    """As by the upkeep of a week: the files that rows came in are gone."""
+    compacted(lake).vacuum(0, dry_run=False, enforce_retention_duration=False)
+
+
+def test_of_orders_that_are_known_no_file_is_read_again(lake: Lake) -> None:
+    lake.add(order("1"), order("2"))
+    assert lake.sales() == {("shop", "TX"): (2, 4, Decimal("0.20"))}
+    for file in open_table(lake.path, EVENTS_ORDERS).file_uris():
+        Path(file).unlink()
+    lake.add(order("1", 2, source="app"), order("3"))
+    assert lake.sales() == {("shop", "TX"): (2, 4, Decimal("0.20")), ("app", "TX"): (1, 2, Decimal("0.10"))}
+
+
+def test_what_is_known_is_made_anew_where_its_file_is_broken(lake: Lake) -> None:
+    lake.add(order("1"))
+    lake.sales()
+    lake.add(order("2"))
+    latest_path(lake.path).write_bytes(b"no database" * 1_000)
+    with pytest.raises(LakeBroken, match="is made anew"):
+        refresh(lake.tables)
+    assert lake.sales() == {("shop", "TX"): (2, 4, Decimal("0.20"))}
+
+
+def test_one_that_was_killed_before_it_wrote_the_sales_counts_nothing_twice(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.add(order("1"))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("replace_all", "read_files"):
+        with monkeypatch.context() as patched:
+            patched.setattr(stream_sales, name, killed)
+            with pytest.raises(KeyboardInterrupt):
+                refresh(lake.tables)
+        assert lake.sales() == whole(lake)
+        lake.add(order("1", 2, total=Decimal("0.30")), order("2"))
 
 
 @pytest.mark.parametrize("seed", range(5))

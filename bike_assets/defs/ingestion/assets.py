@@ -16,8 +16,9 @@ ANSWERS, MEMBERS = ["raw", "answers"], ["raw", "members"]
 class PollConfig(dg.Config):
     """Which systems to ask."""
 
-    system_ids: list[str] = Field(default_factory=list)
-    """Systems of the sources file; all of them where none is named."""
+    system_ids: list[str] = Field(
+        default_factory=list, description="Systems of the sources file; all of them where none is named."
+    )
 
 
 @dg.asset(

@@ -1,5 +1,7 @@
 """The members API, asked for who is new."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from bike_assets.defs.columns import OWNERS
@@ -16,16 +18,20 @@ from bike_assets.model.topics import USERS_CREATED
     owners=OWNERS,
     metadata=links(),
 )
-def members(context: dg.AssetExecutionContext, bike: Bike) -> dg.MaterializeResult[None]:
+def members(bike: Bike) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult[None]]:
     """Members, each once: the members API read page by page to its end, and of each member what the policy leaves, into
     the topic users_created.
 
-    Kafka has the page before the cursor moves. Nothing of a member is told here: only how many there were.
+    Kafka has the page before the cursor moves. Nothing of a member is told here: only how many there were. Where the
+    API did not answer, the step fails, and what came before that stays.
     """
     done = bike.run("members", "poll")
-    if done["error"] is not None:
-        context.log.warning("%s", done["error"])
     names = ("pages", "rows", "created", "known", "suppressed", "rejected", "is_at_end", "members")
     told = {name: done[name] for name in names}
-    context.log_event(dg.AssetMaterialization(["topics", USERS_CREATED.name], metadata=told))
-    return dg.MaterializeResult(metadata=told)
+    if done["error"] is not None:
+        told["error"] = done["error"]
+    if done["pages"]:
+        yield dg.AssetMaterialization(["topics", USERS_CREATED.name], metadata=told)
+    if done["error"] is not None:
+        raise dg.Failure(f"The members API: {done['error']}", metadata=told)
+    yield dg.MaterializeResult(metadata=told)

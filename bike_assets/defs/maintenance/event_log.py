@@ -20,6 +20,6 @@ def event_log(context: dg.AssetExecutionContext, record: Record) -> dg.Materiali
 
     done = prune(context.instance, datetime.now(UTC) - timedelta(days=record.days))
     return dg.MaterializeResult(metadata={
-        "runs_removed": done.runs, "events_removed": done.events,
+        "runs_removed": done.runs, "events_removed": done.events, "checks_removed": done.checks,
         "bytes_before": done.bytes_before, "bytes_after": done.bytes_after,
     })  # fmt: skip

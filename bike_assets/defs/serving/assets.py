@@ -18,7 +18,9 @@ from bike_assets.model.warehouse import (
     FACT_STATION_DAY,
     FACT_STATION_HOUR,
     FACT_SYSTEM_DAY,
+    FACT_VEHICLE_SYSTEM_DAY,
     STATION_QUALITY,
+    SYSTEM_SERVICE_DAY,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ class ExportConfig(dg.Config):
         key=["serving", "files"],
         deps=[
             *(dg.AssetDep(list(table.path), partition_mapping=_SAME_DAY)
-              for table in (FACT_STATION_DAY, FACT_SYSTEM_DAY, STATION_QUALITY)),
+              for table in (FACT_STATION_DAY, FACT_SYSTEM_DAY, FACT_VEHICLE_SYSTEM_DAY, SYSTEM_SERVICE_DAY,
+                            STATION_QUALITY)),
             dg.AssetDep(list(FACT_STATION_HOUR.path), partition_mapping=WITH_DAYS_AROUND),
             list(DIM_SYSTEM.path), list(DIM_STATION.path),
         ],

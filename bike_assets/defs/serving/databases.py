@@ -11,8 +11,8 @@ from bike_assets.defs.partitions import DAYS, days_of
 from bike_assets.defs.pools import serving_pool
 from bike_assets.defs.resources import Bike
 from bike_assets.defs.serving.assets import GROUP
-from bike_assets.defs.warehouse.assets import DIMENSIONS
-from bike_assets.model.star import FACTS
+from bike_assets.model.star import DIMENSIONS, FACTS
+from bike_assets.model.warehouse import DIM_CUSTOMER
 from bike_assets.settings import load_settings
 
 KINDS = {"postgres": "postgres", "mysql": "mysql", "mssql": "sqlserver", "cassandra": "cassandra",
@@ -26,17 +26,26 @@ _FAILED = dg.AutomationCondition.execution_failed()
 _BUILT_AGAIN = dg.AutomationCondition.any_deps_updated().ignore(
     dg.AssetSelection.assets(*(dg.AssetKey(list(table.path)) for table in DIMENSIONS))
 )
+# Whoever keeps the list of customers may be away for long: the days do not wait for it.
+_MISSING = dg.AutomationCondition.any_deps_missing().ignore(
+    dg.AssetSelection.assets(dg.AssetKey(list(DIM_CUSTOMER.path)))
+)
 BUILT_OR_FAILED = (
     (
         (dg.AutomationCondition.missing() & ~_FAILED)
         | remembered(_BUILT_AGAIN)
         | (_FAILED & dg.AutomationCondition.cron_tick_passed(AGAIN))
     )
-    & ~dg.AutomationCondition.any_deps_missing()
+    & ~_MISSING
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
 )
 """A day that all its facts are built of is brought there, whenever that was, and again when one is built again."""
+
+
+def databases() -> list[dg.AssetsDefinition]:
+    """An asset for each database that the settings name now."""
+    return database_assets(load_settings().databases)
 
 
 def database_assets(names: Sequence[str]) -> list[dg.AssetsDefinition]:
@@ -79,6 +88,3 @@ def _served(name: str) -> dg.AssetsDefinition:
         })  # fmt: skip
 
     return serve
-
-
-databases = database_assets(load_settings().databases)

@@ -5,24 +5,17 @@ from datetime import timedelta
 
 import dagster as dg
 
-from bike_assets.defs.columns import table_spec
+from bike_assets.defs.columns import made_of, table_spec
 from bike_assets.defs.news import tell_what_is_built
-from bike_assets.defs.partitions import DAYS, days_of
+from bike_assets.defs.partitions import DAYS, days_asked
 from bike_assets.defs.pools import DRAIN
 from bike_assets.defs.resources import Bike, Lake
 from bike_assets.defs.shown import by_reason, lag_s, shown, tell_days
-from bike_assets.model.lineage import LINEAGE
-from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES, LIVE_TABLES
 from bike_assets.model.topics import TOPICS
 
 GROUP = "streaming"
 _TABLES = {dg.AssetKey(list(table.path)): table for table in EVENTS_TABLES + LIVE_TABLES}
-
-
-def _made_of(table: Table) -> list[list[str]]:
-    """The tables of events that a live table is computed from."""
-    return [list(path) for path in sorted({of.table.path for made in LINEAGE[table.name].values() for of in made})]
 
 
 
@@ -44,7 +37,7 @@ def events_tables(
 
 
 @dg.multi_asset(
-    specs=[table_spec(table, GROUP, _made_of(table)) for table in LIVE_TABLES], can_subset=True, pool=DRAIN
+    specs=[table_spec(table, GROUP, made_of(table)) for table in LIVE_TABLES], can_subset=True, pool=DRAIN
 )
 def live_tables(
     context: dg.AssetExecutionContext, bike: Bike, lake: Lake
@@ -56,7 +49,7 @@ def live_tables(
 def _drained(context: dg.AssetExecutionContext, bike: Bike, lake: Lake) -> Iterator[dg.MaterializeResult[None]]:
     tell_what_is_built(context)
     # What is not cut into days, as the live minutes, is shown of the last two.
-    days = days_of(context.run) or (lake.today() - timedelta(days=1), lake.today())
+    days = days_asked(context) or (lake.today() - timedelta(days=1), lake.today())
     done = bike.run("drain")
     tables = {key: _TABLES[key] for key in sorted(context.selected_asset_keys)}
     with lake.duckdb(*tables.values()) as con:

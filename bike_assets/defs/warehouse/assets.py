@@ -1,17 +1,16 @@
 """The tables of the warehouse: dimensions whole, facts by day."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from bike_assets.defs.columns import table_spec
 from bike_assets.defs.news import Condition, news_for, remembered, tell_what_is_built
-from bike_assets.defs.partitions import DAYS, WITH_DAY_BEFORE, WITH_DAYS_AROUND, WITH_WEEK_BEFORE, days_of
+from bike_assets.defs.partitions import DAYS, WITH_DAY_BEFORE, WITH_DAYS_AROUND, WITH_WEEK_BEFORE, days_asked
 from bike_assets.defs.pools import WAREHOUSE
 from bike_assets.defs.resources import Lake, Spark
 from bike_assets.defs.shown import shown, tell_days
+from bike_assets.defs.warehouse.dimensions import DIMENSIONS, bring_up, bring_up_customers, ensured_customers
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
     EVENTS_POLLS,
@@ -34,12 +33,7 @@ from bike_assets.model.warehouse import (
     SYSTEM_SERVICE_DAY,
 )
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
 GROUP = "warehouse"
-
-DIMENSIONS = (DIM_SYSTEM, DIM_STATION, DIM_DATE)
 
 
 def later_rows(table: Table, deps: Sequence[dg.AssetDep]) -> Condition:
@@ -58,16 +52,6 @@ def _whole(table: Table) -> dg.AssetDep:
     return dg.AssetDep(list(table.path))
 
 
-def _bring_up_dimensions(
-    context: dg.AssetExecutionContext, lake: Lake, session: "SparkSession", days: tuple[date, date] | None
-) -> None:
-    """Build the dimensions that this run does not: later rows may tell of new stations, systems and dates."""
-    in_run = context.run.asset_selection
-    for table in DIMENSIONS:
-        if in_run is not None and dg.AssetKey(list(table.path)) not in in_run:
-            lake.build(session, table, days)
-
-
 def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
     spec = table_spec(table, GROUP, deps)
     condition = later_rows(table, deps) if table.partitioned_by else None
@@ -81,9 +65,9 @@ def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
     )
     def build_table(context: dg.AssetExecutionContext, lake: Lake, spark: Spark) -> dg.MaterializeResult[None]:
         tell_what_is_built(context)
-        days, session = days_of(context.run), spark.session()
+        days, session = days_asked(context), spark.session()
         if table is FACT_STATION_HOUR:
-            _bring_up_dimensions(context, lake, session, days)
+            bring_up(lake, session, days, context.job_def.asset_layer.selected_asset_keys)
         rows = lake.build(session, table, days)
         if not rows:
             context.log.info("No row: nothing was recorded of %s.", table.name if days is None else days)
@@ -105,16 +89,11 @@ def _built(table: Table, deps: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
 )
 def dim_customer(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[None]:
     """Bring the customers to what their list says now; without one they stay as they are."""
-    from bike_assets.lake.tables import ensure_table, row_count
-    from bike_assets.warehouse.dim_customer import build_customers
-
-    customers = lake.customers()
-    if customers is None:
+    days_asked(context)
+    rows = bring_up_customers(lake)
+    if rows is None:
         context.log.info("No setting names a list of customers: all orders count under unknown states.")
-        ensure_table(lake.directory, DIM_CUSTOMER)
-        rows = row_count(lake.directory, DIM_CUSTOMER)
-    else:
-        rows = build_customers(lake.directory, customers, datetime.now(UTC))
+        rows = ensured_customers(lake)
     with lake.duckdb(DIM_CUSTOMER) as con:
         return dg.MaterializeResult(metadata={"dagster/row_count": rows, **shown(con, lake, DIM_CUSTOMER, None)})
 

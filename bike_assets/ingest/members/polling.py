@@ -1,4 +1,7 @@
-"""A poll of the members API: page after page, from the one before where the last poll ended, to the first short one.
+"""A poll of the members API: page after page, from the one before where the last poll ended, to the last one.
+
+The last one is empty, or has fewer rows than another of this poll. Not fewer than were asked for: an API may give no
+page more than so many, whatever it is asked for, and says nowhere how many.
 
 Then a few of the earlier ones, in turn, so that whoever was missed is found some polls later.
 """
@@ -28,6 +31,8 @@ OVERLAP = 1
 LOOKED_AT_AGAIN = 5
 """So many of all earlier pages are looked at again after each poll, the next ones after the next."""
 
+NOT_FOUND = 404
+
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 Ask = Callable[[int, int], Answer]
@@ -39,6 +44,8 @@ class Polled:
     """What a poll gave; `error` says why it ended early."""
 
     pages: int = 0
+    longest: int = 0
+    """How many rows the longest of its pages had."""
     is_at_end: bool = False
     counts: Taken = field(default_factory=Taken)
     error: str | None = None
@@ -76,11 +83,12 @@ class MembersPoll:
             # The list is shorter than before: it is read again, and nothing is doubled, for what is known is known.
             done.counts.add(self._take(rows, at, page=1))
             return 1
-        is_full = len(rows) >= RESULTS
-        # Where members left, the end has come nearer; a cursor that stayed behind it would skip who signs up next.
-        done.counts.add(self._take(rows, at, page=page + is_full))
-        done.is_at_end = not is_full
-        return page + 1 if is_full else None
+        if rows or page == 1:
+            # Where members left, the end has come nearer; a cursor that stayed behind it would skip who signs up next.
+            done.counts.add(self._take(rows, at, page=page + (len(rows) >= RESULTS)))
+        done.is_at_end = not rows or len(rows) < done.longest
+        done.longest = max(done.longest, len(rows))
+        return None if done.is_at_end else page + 1
 
     def _look_again(self, before: int, done: Polled) -> None:
         """Look at a few of the pages before this one, in turn: a member who moves while pages are read is on none."""
@@ -95,6 +103,9 @@ class MembersPoll:
     def _rows(self, page: int, done: Polled) -> tuple[list[bytes], datetime] | None:
         """The rows of a page and when they came; None, and why, where they did not."""
         answer = self._ask(page, RESULTS)
+        if answer.http_status == NOT_FOUND and 0 < done.longest < RESULTS and not done.is_at_end:
+            done.is_at_end = True  # whether there was a page more was to be seen, and some say so that there is none
+            return None
         if answer.failure is not None or answer.body is None:
             done.error = answer.error or f"status {answer.http_status}"
             return None

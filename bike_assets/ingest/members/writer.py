@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import KafkaException, Producer
 
-from bike_assets.ingest.kafka import ANSWER_S, is_fenced, read_to_end
+from bike_assets.ingest.kafka import ANSWER_S, is_fenced, produce_all, read_to_end
 from bike_assets.ingest.members.taking import Known
 from bike_assets.ingest.records import Record
 from bike_assets.logs import KAFKA_LOG
@@ -63,7 +63,7 @@ class MembersWriter:
         try:
             self._producer.begin_transaction()
             for (topic, partition), messages in by_place.items():
-                _produce(self._producer, topic, partition, messages)
+                produce_all(self._producer, topic, partition, messages)
             self._producer.commit_transaction(ANSWER_S)
         except KafkaException as err:
             self.close()
@@ -128,11 +128,6 @@ class MembersWriter:
                 elif value is not None:
                     forgotten.add(key)
         return Known(members, forgotten, cursor)
-
-
-def _produce(producer: Producer, topic: str, partition: int, messages: list[dict[str, Any]]) -> None:
-    if producer.produce_batch(topic, messages, partition) != len(messages):
-        raise KafkaException(next(each["_error"] for each in messages if "_error" in each))
 
 
 def now() -> datetime:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bike_assets.ingest.orders.connections import KEEP_ALIVE_S, Connection
 from bike_assets.ingest.orders.judging import Asked, Stored
 from bike_assets.ingest.orders.limits import Rate, Unacceptable, read_body
 from bike_assets.ingest.orders.reading import OrdersRefused, Problem, read_orders
@@ -26,8 +28,12 @@ HEARTBEAT_S = 1.0
 PATIENCE_S = 10.0
 """How long an order waits for Kafka before its sender is told to try again."""
 
-CONNECTIONS = 1_000
-KEEP_ALIVE_S = 30
+REQUESTS = 1_000
+"""So many are answered at a time; one more is told to come again."""
+
+FILES = 4_096
+"""What a process may have open: those connections, as many silent ones, and what is its own."""
+
 GOODBYE_S = 12
 
 _LATE = "Kafka did not confirm in time. Send it again: nothing is stored twice."
@@ -57,11 +63,11 @@ def create_orders(
     @app.post("/orders", openapi_extra=OPENAPI, responses=RESPONSES, status_code=201, response_class=Response)
     async def take_orders(request: Request) -> Response:
         """Store an order, or a list of orders whole or not at all. The same again is answered 200 and stored once."""
+        client = request.client.host if request.client else ""
         try:
-            body = await read_body(request)
-            is_list = body.lstrip()[:1] == b"["
-            asked = Asked.of(read_orders(body, datetime.now(UTC), days), is_list=is_list)
-            rate.take(request.client.host if request.client else "", len(asked.orders))
+            rate.begin(client)
+            asked = _asked(await read_body(request), days, lambda size: rate.charge(client, size))
+            rate.take(client, len(asked.orders))
             answer = asyncio.wrap_future(writer.put(asked, PATIENCE_S))
             stored = await asyncio.wait_for(asyncio.shield(answer), PATIENCE_S)
         except OrdersRefused as err:
@@ -91,17 +97,27 @@ def create_orders(
 class Straight:
     """Hands a POST to a path to what handles it. FastAPI's own way there takes longer than the order itself; the route
     stays, for the documentation and for every other method.
+
+    More requests at a time than REQUESTS are told to come again, before anything of them is read.
     """
 
     def __init__(self, app: ASGIApp, path: str, handle: Callable[[Request], Awaitable[Response]]) -> None:
         self._app, self._path, self._handle = app, path, handle
+        self._answering = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == self._path and scope["method"] == "POST":
+        if scope["type"] != "http" or scope["path"] != self._path or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        if self._answering >= REQUESTS:
+            await _refused(503, [Problem("", "Too many requests at once. Send it again.")], 1)(scope, receive, send)
+            return
+        self._answering += 1
+        try:
             response = await self._handle(Request(scope, receive))
             await response(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+        finally:
+            self._answering -= 1
 
 
 def run_orders(
@@ -113,14 +129,32 @@ def run_orders(
     listener = listen(host, port, "The orders cannot be taken", remedy)
     writer = OrderWriter(bootstrap_servers, book, partitions, days)
     app = create_orders(writer, orders_per_second, days, heartbeat, lambda: setattr(server, "should_exit", True))
+    _open_files(FILES)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, ws="none", limit_concurrency=CONNECTIONS,
+        app, log_config=None, access_log=False, ws="none", http=Connection,
         timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=GOODBYE_S, backlog=2048,
     )  # fmt: skip
     server = uvicorn.Server(config)
     server.run(sockets=[listener])
     if writer.failed is not None:
         raise writer.failed
+
+
+def _asked(body: bytes, days: int, on_refused: Callable[[int], None]) -> Asked:
+    """What a body asks for. Raises OrdersRefused, after who is to know was told how many bytes were read in vain."""
+    try:
+        return Asked.of(read_orders(body, datetime.now(UTC), days), is_list=body.lstrip()[:1] == b"[")
+    except OrdersRefused:
+        on_refused(len(body))
+        raise
+
+
+def _open_files(wanted: int) -> None:
+    """Let this process have so many files open, where it may not yet and its hard limit allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _beat(writer: OrderWriter, heartbeat: Heartbeat, on_end: Callable[[], None]) -> None:

@@ -25,6 +25,9 @@ _TABLES = """
 SWEPT = 5_000
 """So many entries are looked at in a sweep: they keep the orders waiting for some ms."""
 
+_NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY")
+"""SQLite's errors that another file would not mend."""
+
 _MADE = "json_extract(CAST(content AS TEXT), '$.created_at')"
 _BEFORE_ALL = ("", 0)
 
@@ -37,21 +40,21 @@ class Key(NamedTuple):
 
 
 class Book:
-    """The versions that the topic holds, or held. Used by one thread."""
+    """The versions that the topic holds, or held. Used by one thread. Every method raises NotWritten."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        self._path = path
+        with self._told():
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             # After a power cut the newest entries may lack: they are copied from the topic again.
             self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_TABLES}")
-        except sqlite3.Error as err:
-            raise NotWritten(f"{path} cannot be used ({err}): move it away, and it is made anew.") from None
         self._swept = _BEFORE_ALL
 
     def of_cluster(self, cluster_id: str, ends: Mapping[int, int]) -> None:
         """Begin anew where the book is of another Kafka, or of one that has lost what it was copied from."""
-        row = self._db.execute("SELECT cluster_id FROM kafka").fetchone()
+        with self._told():
+            row = self._db.execute("SELECT cluster_id FROM kafka").fetchone()
         is_ahead = any(offset > ends.get(partition, 0) for partition, offset in self.copied().items())
         if row is not None and row[0] == cluster_id and not is_ahead:
             return
@@ -62,12 +65,13 @@ class Book:
 
     def copied(self) -> dict[int, int]:
         """The offset behind the last message that is in the book, by partition."""
-        return dict(self._db.execute("SELECT partition, offset FROM copied").fetchall())
+        with self._told():
+            return dict(self._db.execute("SELECT partition, offset FROM copied").fetchall())
 
     def known(self, keys: Iterable[Key]) -> dict[Key, bytes]:
         """What is known of these versions, as the topic has it."""
         found = {}
-        with closing(self._db.cursor()) as cursor:
+        with self._told(), closing(self._db.cursor()) as cursor:
             for key in keys:
                 row = cursor.execute("SELECT content FROM versions WHERE order_id = ? AND version = ?", key).fetchone()
                 if row is not None:
@@ -88,7 +92,8 @@ class Book:
         In the order of the keys, and from the beginning again after the last: an index by age would cost each insert.
         """
         after = "SELECT order_id, version FROM versions WHERE (order_id, version) > (?, ?) ORDER BY 1, 2"
-        last = self._db.execute(f"{after} LIMIT 1 OFFSET {SWEPT - 1}", self._swept).fetchone()
+        with self._told():
+            last = self._db.execute(f"{after} LIMIT 1 OFFSET {SWEPT - 1}", self._swept).fetchone()
         until = "" if last is None else "AND (order_id, version) <= (?, ?)"
         with self._transaction():
             gone = self._db.execute(
@@ -103,10 +108,20 @@ class Book:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All or nothing. Raises NotWritten."""
-        try:
+        """All or nothing."""
+        with self._told():
             self._db.execute("BEGIN")
             with self._db:
                 yield
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """SQLite's errors with what is to be done: room made, or the file moved away, which loses nothing."""
+        try:
+            yield
         except sqlite3.Error as err:
-            raise NotWritten(f"The book of orders cannot be written ({err}): is the disk full?") from None
+            if getattr(err, "sqlite_errorname", "").startswith(_NO_ROOM):
+                raise NotWritten(f"{self._path} cannot be written ({err}): is the disk full, or read-only?") from None
+            raise NotWritten(
+                f"{self._path} is broken ({err}): move it, and its -wal and -shm, away, and it is made anew from Kafka."
+            ) from None

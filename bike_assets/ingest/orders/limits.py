@@ -1,6 +1,7 @@
 """How much a client may ask of the service: bytes, seconds, orders a second."""
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from starlette.requests import Request
 
 MAX_BYTES = 1_000_000
 BODY_S = 10.0
+ORDER_BYTES = 120
+"""What the shortest of healthy orders has."""
 CLIENTS = 10_000
 """So many addresses are remembered, the ones that asked last."""
 
@@ -28,14 +31,27 @@ class Rate:
         self._per_second, self._clock = per_second, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, client: str, orders: int) -> None:
-        """Raises Unacceptable (429) where the client is over its rate. More than a second's worth waits for a full
-        bucket, and empties it beyond.
+    def begin(self, client: str) -> None:
+        """Take the first order of a request before anything of it is read, whatever it turns out to be.
+
+        Raises Unacceptable (429) where the client is over its rate.
         """
+        self._take(client, 1, 1)
+
+    def take(self, client: str, orders: int) -> None:
+        """Take what a request has beyond its first order. More than a second's worth waits for a full bucket, and
+        empties it beyond. Raises Unacceptable (429) where the client is over its rate.
+        """
+        self._take(client, min(orders, self._per_second) - 1, orders - 1)
+
+    def charge(self, client: str, size: int) -> None:
+        """Take for a request of so many bytes that was read in vain, as for the orders that it could have held."""
+        self._take(client, -math.inf, size // ORDER_BYTES)
+
+    def _take(self, client: str, needs: float, orders: int) -> None:
         now = self._clock()
         left, at = self._buckets.pop(client, (float(self._per_second), now))
         left = min(left + (now - at) * self._per_second, self._per_second)
-        needs = min(orders, self._per_second)
         is_enough = left >= needs
         self._buckets[client] = (left - orders if is_enough else left, now)
         if len(self._buckets) > CLIENTS:

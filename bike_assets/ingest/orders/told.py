@@ -66,6 +66,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     413: _refusal("Too large.", "", f"A body may have {MAX_BYTES:,} bytes: send fewer orders at once."),
     415: _refusal("No JSON.", "", "The body is to be JSON, and its content-type application/json."),
     422: _refusal("A value that cannot be.", "[3].quantity", "Input should be greater than or equal to 0."),
-    429: _refusal("Over the rate of a client; Retry-After says when to go on.", "", "More than 50000 orders a second."),
-    503: _refusal("Kafka does not answer; send it again.", "", "Kafka did not confirm. Send it again."),
+    429: _refusal("Over the rate of a client, for which refused requests count; Retry-After says when to go on.", "",
+                  "More than 50000 orders a second."),
+    503: _refusal("Kafka does not answer, or too many ask at once; send it again.", "",
+                  "Kafka did not confirm. Send it again."),
 }  # fmt: skip

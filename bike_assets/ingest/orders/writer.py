@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from bike_assets.ingest.kafka import is_fenced
+from bike_assets.ingest.kafka import is_fenced, produce_all
 from bike_assets.ingest.orders.book import Book, Key
 from bike_assets.ingest.orders.judging import Asked, Stored, judge
 from bike_assets.ingest.orders.reading import OrdersRefused
@@ -219,8 +219,7 @@ class OrderWriter:
             by_partition[place].append({"key": key.order_id, "value": content})
         producer.begin_transaction()
         for partition, messages in by_partition.items():
-            if producer.produce_batch(ORDERS.name, messages, partition, delivered) != len(messages):
-                raise KafkaException(next(each["_error"] for each in messages if "_error" in each))
+            produce_all(producer, ORDERS.name, partition, messages, delivered)
         producer.commit_transaction(ANSWER_S)
         return copied
 

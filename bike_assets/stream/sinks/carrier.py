@@ -29,6 +29,8 @@ class Carrier(ABC):
 
     def __init__(self, lake: Path) -> None:
         self._tables = OpenTables(lake)
+        self.beat: Callable[[], None] = lambda: None
+        """Said between the steps of a look: a database that is slow is no service that hangs."""
         self.written = 0
         self.trouble: str | None = None
         self.caught_up_at: datetime | None = None
@@ -60,6 +62,7 @@ class Carrier(ABC):
 
 def run_sink(carrier: Carrier, heartbeat: Callable[[Mapping[str, Any]], None], stop: threading.Event) -> None:
     """Carry until `stop`."""
+    carrier.beat = lambda: heartbeat(carrier.report())
     due = 0.0
     while not stop.is_set():
         if time.monotonic() >= due:

@@ -12,24 +12,19 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
+from bike_assets.cql import TYPES, Connection, Trouble
 from bike_assets.model.errors import SinkUnavailable, WrongSettings
-from bike_assets.model.schema import ColumnType, Table
+from bike_assets.model.schema import Table
 from bike_assets.stream.sinks.progress import Progress
 
 if TYPE_CHECKING:
-    from cassandra.cluster import Cluster, Session
+    from cassandra.cluster import Session
 
 KEYSPACE, NOTES = "spark_streams", "bike_progress"
 ANSWER_S = 5
 """Twice that, for a connection, is less than what a heart may be silent."""
-AT_ONCE = 64
-PORT = 9042
 
 _KAFKA = {"utc_date", "kafka_partition", "kafka_offset"}
-_TYPES: dict[ColumnType, str] = {
-    "string": "text", "timestamp": "timestamp", "int": "int", "bigint": "bigint", "double": "double",
-    "decimal(12,2)": "decimal", "boolean": "boolean",
-}  # fmt: skip
 
 
 class Place(NamedTuple):
@@ -48,7 +43,7 @@ class Place(NamedTuple):
     def columns(self) -> list[tuple[str, str, str]]:
         """Each column as it is called here, as it is called there, and its type there."""
         return [
-            (each.name, self.renamed.get(each.name, each.name), self.types.get(each.name) or _TYPES[each.type])
+            (each.name, self.renamed.get(each.name, each.name), self.types.get(each.name) or TYPES[each.type])
             for each in self.table.columns
             if each.name not in _KAFKA
         ]
@@ -60,23 +55,22 @@ class CassandraSink:
     def __init__(self, url: str, setting: str, place: Place) -> None:
         """Connects to nothing yet. Raises WrongSettings, naming the setting."""
         try:
-            self._url = sa.make_url(url)
+            parsed = sa.make_url(url)
         except ArgumentError:
-            self._url = None  # type: ignore[assignment]
-        if self._url is None or self._url.drivername != "cassandra" or not self._url.host:
+            parsed = None
+        if parsed is None or parsed.drivername != "cassandra" or not parsed.host:
             raise WrongSettings(f"{setting} is to be as cassandra://user:password@host:9042.")
-        self._keyspace = self._url.database or KEYSPACE
-        if not self._keyspace.isidentifier():
+        keyspace = parsed.database or KEYSPACE
+        if not keyspace.isidentifier():
             raise WrongSettings(f"{setting} names a keyspace that is no name.")
         self._place = place
-        self.place = f"Cassandra at {self._url.host}:{self._url.port or PORT}/{self._keyspace}"
-        self._cluster: Cluster | None = None
-        self._session: Session | None = None
+        self._there = Connection(parsed, keyspace, ANSWER_S, ANSWER_S)
+        self._prepared: dict[str, Any] = {}
 
     def progress(self) -> Progress | None:
         """What it holds; None before the first."""
         with self._told() as session:
-            query = f"SELECT progress FROM {self._name(NOTES)} WHERE name = %s"
+            query = f"SELECT progress FROM {self._there.name(NOTES)} WHERE name = %s"
             found = session.execute(query, (self._place.name,)).one()
             return None if found is None else msgspec.json.decode(found.progress, type=Progress)
 
@@ -85,74 +79,50 @@ class CassandraSink:
         columns = self._place.columns
         with self._told() as session:
             names, places = ", ".join(there for _, there, _ in columns), ", ".join("?" * len(columns))
-            insert = session.prepare(f"INSERT INTO {self._name(self._place.name)} ({names}) VALUES ({places})")
+            insert = f"INSERT INTO {self._there.name(self._place.name)} ({names}) VALUES ({places})"
             self._all(session, insert, ([self._value(here, row[here]) for here, _, _ in columns] for row in rows))
 
     def note(self, progress: Progress) -> None:
         """Note what it holds now."""
         with self._told() as session:
-            insert = f"INSERT INTO {self._name(NOTES)} (name, progress) VALUES (%s, %s)"
+            insert = f"INSERT INTO {self._there.name(NOTES)} (name, progress) VALUES (%s, %s)"
             session.execute(insert, (self._place.name, msgspec.json.encode(progress).decode()))
 
     def close(self) -> None:
-        if self._cluster is not None:
-            self._cluster.shutdown()
-        self._cluster = self._session = None
+        self._there.close()
+        self._prepared.clear()
 
     def _value(self, name: str, value: Any) -> Any:
         """A value as the driver takes it."""
         return value
 
-    def _all(self, session: "Session", statement: Any, values: Iterable[Sequence[Any]]) -> None:
-        from cassandra.concurrent import execute_concurrent_with_args
-
-        execute_concurrent_with_args(session, statement, values, concurrency=AT_ONCE, raise_on_first_error=True)
-
-    def _name(self, table: str) -> str:
-        return f"{self._keyspace}.{table}"
+    def _all(self, session: "Session", statement: str, values: Iterable[Sequence[Any]]) -> None:
+        if statement not in self._prepared:
+            self._prepared[statement] = session.prepare(statement)
+        self._there.execute_all((self._prepared[statement], each) for each in values)
 
     def _connected(self) -> "Session":
-        from cassandra.auth import PlainTextAuthProvider
-        from cassandra.cluster import Cluster
-
-        if self._session is None:
-            user, password = self._url.username, str(self._url.password or "")
-            self._cluster = Cluster(
-                (self._url.host or "").split(","), port=self._url.port or PORT, connect_timeout=ANSWER_S,
-                control_connection_timeout=ANSWER_S,
-                auth_provider=PlainTextAuthProvider(user, password) if user else None,
-            )  # fmt: skip
-            session = self._cluster.connect()
-            session.default_timeout = ANSWER_S
+        is_new = not self._there.is_open
+        session = self._there.session()
+        if is_new:
             self._make(session)
-            self._session = session
-        return self._session
+        return session
 
     def _make(self, session: "Session") -> None:
         columns = ", ".join(f"{there} {type_there}" for _, there, type_there in self._place.columns)
         options = f" WITH {self._place.options}" if self._place.options else ""
-        table = f"{self._name(self._place.name)} ({columns}, PRIMARY KEY ({self._place.key})){options}"
-        replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
-        for statement in (
-            f"CREATE KEYSPACE IF NOT EXISTS {self._keyspace} WITH replication = {replication}",
-            f"CREATE TABLE IF NOT EXISTS {table}",
-            f"CREATE TABLE IF NOT EXISTS {self._name(NOTES)} (name text PRIMARY KEY, progress text)",
-        ):
-            session.execute(statement)
+        table = f"{self._there.name(self._place.name)} ({columns}, PRIMARY KEY ({self._place.key})){options}"
+        self._there.make_keyspace()
+        session.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+        session.execute(f"CREATE TABLE IF NOT EXISTS {self._there.name(NOTES)} (name text PRIMARY KEY, progress text)")
 
     @contextmanager
     def _told(self) -> Iterator["Session"]:
         """A session; the driver's errors as SinkUnavailable, without the password and without values."""
-        from cassandra import DriverException
-        from cassandra.cluster import NoHostAvailable
-
         try:
-            yield self._connected()
-        except (DriverException, NoHostAvailable) as err:
+            with self._there.told():
+                yield self._connected()
+        except Trouble as err:
             self.close()  # somebody may have dropped the tables: they are made again with the next session
             what = self._place.table.path[1]
-            raise SinkUnavailable(f"{self.place} does not take the {what}: {self._said(err)}") from None
-
-    def _said(self, err: Exception) -> str:
-        said = (str(err).strip() or type(err).__name__).splitlines()[0].rstrip(".") + "."
-        return said.replace(str(self._url.password), "[removed]") if self._url.password else said
+            raise SinkUnavailable(f"{self._there.place} does not take the {what}: {err}.") from None

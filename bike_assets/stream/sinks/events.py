@@ -15,10 +15,13 @@ from bike_assets.stream.sinks.carrier import Carrier
 from bike_assets.stream.sinks.progress import Progress
 
 LOT = 5_000
-"""So many rows are brought between two notes: what was brought and not noted is brought again."""
+"""So many rows are brought at most between two notes: what was brought and not noted is brought again."""
+
+STEP = 128
+"""So many are brought between two beats of the heart: with 5 s for each write, and 64 at once, 10 s at the most."""
 
 LOOK_S = 3.0
-"""So long a look brings lots where many wait: between looks the heart beats."""
+"""So long a look brings rows where many wait; then what was brought is noted, however few a slow database took."""
 
 UNSETTLED = -1
 """What is not settled of another table is, once all of this one is brought."""
@@ -65,9 +68,10 @@ class EventsCarrier(Carrier):
             self._count(self._last, newest)
         # Asked each time: the database may have been put back to an older state.
         self._last = self._sink.progress() or Progress(newest.table_id, -1, {})
+        self.beat()
         self._count(self._last, newest)
         while not _is_same(self._last, newest) and time.monotonic() < ends:
-            self._bring(self._last, newest)
+            self._bring(self._last, newest, ends)
         return bool(self.behind)
 
     def _newest(self, delta: DeltaTable) -> Progress:
@@ -78,19 +82,18 @@ class EventsCarrier(Carrier):
     def _settle(self, before: Progress, newest: Progress) -> None:
         """Do what is to be done once all rows are brought, before that is noted."""
 
-    def _bring(self, before: Progress, newest: Progress) -> None:
+    def _bring(self, before: Progress, newest: Progress, ends: float) -> None:
         # By offset, whatever the partition: so what is left of each partition lies behind what was brought of it.
         query = f"SELECT * FROM {self.table.name} WHERE {_beyond(before, newest)} ORDER BY kafka_offset LIMIT {LOT}"
-        rows = rows_of(self._lake, self.table, query)
+        waiting = rows_of(self._lake, self.table, query)
+        rows = waiting[: self._put(waiting, ends)]
         is_of_table = before.table_id == newest.table_id
         offsets = dict(before.offsets) if is_of_table else {}
         for row in rows:
             place = str(row["kafka_partition"])
             offsets[place] = max(offsets.get(place, 0), row["kafka_offset"] + 1)
-        if rows:
-            self._sink.put(rows)
         done = msgspec.structs.replace(newest, offsets=offsets)
-        if len(rows) < LOT:
+        if len(rows) == len(waiting) < LOT:
             self._settle(before, newest)
         else:
             settled = before.forgettings if is_of_table else UNSETTLED
@@ -99,6 +102,15 @@ class EventsCarrier(Carrier):
         self._last = done
         self.written += len(rows)
         self._count(done, newest)
+
+    def _put(self, rows: Sequence[Mapping[str, Any]], ends: float) -> int:
+        """How many of the rows were brought by the time that the look ends; a step at least."""
+        for start in range(0, len(rows), STEP):
+            self._sink.put(rows[start : start + STEP])
+            self.beat()
+            if time.monotonic() >= ends:
+                return min(start + STEP, len(rows))
+        return len(rows)
 
     def _count(self, before: Progress, newest: Progress) -> None:
         if _is_same(before, newest):

@@ -16,8 +16,8 @@ class Sink(Protocol):
         """What it holds."""
         ...
 
-    def write(self, rows: Sequence[Mapping[str, Any]], version: str) -> None:
-        """Make its rows these."""
+    def write(self, rows: Sequence[Mapping[str, Any]], version: str) -> int:
+        """Make its rows these; how many were written for it."""
         ...
 
 
@@ -36,6 +36,5 @@ class SalesCarrier(Carrier):
         # Asked each time: the database may have been put back to an older state.
         if self._sink.version() != version:
             rows = read_rows(sales, LIVE_ORDERS_BY_SOURCE_STATE).to_pylist()
-            self._sink.write(rows, version)
-            self.written += len(rows)
+            self.written += self._sink.write(rows, version)
         return False

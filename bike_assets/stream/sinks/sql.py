@@ -6,8 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from bike_assets.addresses import address, reason
 from bike_assets.model.errors import SinkUnavailable, WrongSettings
 from bike_assets.model.tables import LIVE_ORDERS_BY_SOURCE_STATE
 
@@ -39,7 +40,6 @@ _CONNECT: Mapping[str, Mapping[str, Any]] = {
     },
     "mysql": {"connect_timeout": ANSWER_S, "read_timeout": ANSWER_S, "write_timeout": ANSWER_S},
 }
-_DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 
 
 class SqlSink:
@@ -48,11 +48,10 @@ class SqlSink:
     def __init__(self, url: str) -> None:
         """Connects to nothing yet. Raises WrongSettings."""
         try:
-            parsed = sa.make_url(url)
-            name = parsed.get_backend_name().replace("mariadb", "mysql")
+            parsed = address(url)
+            name = parsed.get_backend_name()
             if name not in _CONNECT:
                 raise WrongSettings(f"BIKE_SALES_DATABASE names {name}: postgresql, mysql and mariadb are known.")
-            parsed = parsed.set(drivername=_DRIVERS[name])
             self._engine = sa.create_engine(parsed, connect_args=dict(_CONNECT[name]), pool_size=1, pool_pre_ping=True)
         except (ArgumentError, NoSuchModuleError):
             raise WrongSettings(
@@ -71,18 +70,22 @@ class SqlSink:
         except SQLAlchemyError as err:
             raise self._named(err) from None
 
-    def write(self, rows: Sequence[Mapping[str, int | str | Decimal]], version: str) -> None:
-        """Make its rows these, all or nothing: upserted by their key, and gone where the sales have them no more."""
+    def write(self, rows: Sequence[Mapping[str, int | str | Decimal]], version: str) -> int:
+        """Make its rows these, all or nothing: upserted by their key where they are others, and gone where the sales
+        have them no more; how many were written.
+        """
         try:
             with self._engine.begin() as con:
                 self._make(con)
-                if rows:
-                    con.execute(self._upsert(SALES), [dict(row) for row in rows])
-                keys = {(row["source"], row["state"]) for row in rows}
-                there = {(row.source, row.state) for row in con.execute(sa.select(SALES.c.source, SALES.c.state))}
-                for source, state in there - keys:
+                there = {(row.source, row.state): dict(row._mapping) for row in con.execute(sa.select(SALES))}  # noqa: SLF001
+                asked = {(row["source"], row["state"]): dict(row) for row in rows}
+                changed = [row for key, row in asked.items() if there.get(key) != row]
+                if changed:
+                    con.execute(self._upsert(SALES), changed)
+                for source, state in there.keys() - asked.keys():
                     con.execute(SALES.delete().where(SALES.c.source == source, SALES.c.state == state))
                 con.execute(self._upsert(_PROGRESS), {"name": SALES.name, "version": version})
+                return len(changed)
         except SQLAlchemyError as err:
             raise self._named(err) from None
 
@@ -107,7 +110,5 @@ class SqlSink:
         """Without the statement, its values and the password."""
         self._is_made = False  # somebody may have dropped them
         self._engine.dispose()
-        cause = err.orig if isinstance(err, DBAPIError) and err.orig is not None else err
-        said = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         url = self._engine.url.render_as_string(hide_password=True)
-        return SinkUnavailable(f"{url} does not take the sales: {said}")
+        return SinkUnavailable(f"{url} does not take the sales: {reason(err)}")

@@ -78,6 +78,33 @@ def test_each_member_is_stored_once_and_the_next_poll_goes_on_where_this_one_end
     assert ids(servers) == Counter(each["login"]["uuid"] for each in api.people)
 
 
+@pytest.mark.parametrize("count", [230, 250, 30, 50])
+def test_an_api_whose_pages_are_shorter_than_asked_for_loses_nobody(servers: str, count: int) -> None:
+    """Whether its last page is as long as the others or not, and whether or not it has others."""
+    api = Api(people(count), most=50)
+    done = poll(servers, api)
+    assert (done.is_at_end, done.error, done.counts) == (True, None, Taken(count, created=count))
+    api.people += people(90, first=count)
+    api.asked.clear()
+    assert poll(servers, api).counts.created == 90
+    assert api.asked[0] == max(1, (count - 1) // 50)  # it goes on where it was
+    assert set(ids(servers)) == {each["login"]["uuid"] for each in api.people}
+
+
+def test_an_api_whose_pages_are_short_is_read_on_where_a_poll_ends_in_the_midst(servers: str) -> None:
+    api = Api(people(1_000), most=50)
+    created = [poll(servers, api, max_pages=6).counts.created for _ in range(6)]
+    assert sum(created) == 1_000
+    assert created[0] == 300
+
+
+def test_that_there_is_no_page_behind_a_short_one_may_be_said_by_a_404(servers: str) -> None:
+    done = poll(servers, Api(people(30), no_page=404))
+    assert (done.is_at_end, done.error, done.counts.created) == (True, None, 30)
+    assert poll(servers, Api([], no_page=404)).error == "status 404"
+    assert poll(servers, Api(people(30), no_page=500)).error == "status 500"
+
+
 def test_who_moved_to_an_earlier_page_is_not_lost(servers: str) -> None:
     api = Api(people(200))
     poll(servers, api)

@@ -1,10 +1,12 @@
 """The service as a process, over HTTP: what is answered 2xx is in the topic, once."""
 
 import json
+import resource
 import socket
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 import requests
 from confluent_kafka import Producer
 
+from bike_assets.ingest.orders.connections import SILENT
 from bike_assets.logs import KAFKA_LOG
 from bike_assets.model.topics import ORDERS
 from bike_assets_tests.ingest.orders.builders import body, sent
@@ -136,6 +139,28 @@ def test_a_client_over_its_rate_is_told_when_to_come_back(running: Service) -> N
     late = [answer for answer in answers if answer.status_code == 429]
     assert late
     assert int(late[0].headers["retry-after"]) >= 1
+
+
+def test_a_client_whose_requests_are_all_wrong_comes_to_its_rate_too(servers: str, tmp_path: Path) -> None:
+    with service(servers, PARTITIONS, tmp_path / "book", rate=20) as slow:
+        for wrong, kind in ((b"{", "application/json"), (b"[" * 9_000, "application/json"), (b"", "text/plain")):
+            wait_until(lambda: slow.post(body(sent())).ok)
+            answers = [slow.post(wrong, kind) for _ in range(100)]
+            late = [answer for answer in answers if answer.status_code == 429]
+            assert late, wrong[:2]
+            assert int(late[0].headers["retry-after"]) >= 1
+
+
+def test_a_thousand_that_say_nothing_keep_nobody_out(running: Service) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4_096, hard), hard))
+    try:
+        with ExitStack() as open_ones:
+            for _ in range(SILENT + 50):
+                open_ones.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+            wait_until(lambda: running.post(body(sent(order_id="among-silent"))).ok)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_its_documentation_has_examples_and_needs_no_other_host(running: Service) -> None:

@@ -1,5 +1,6 @@
 """The same again is one, another content is refused; and the book that remembers it."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from bike_assets.ingest.orders import book as books
 from bike_assets.ingest.orders.book import Book, Key
 from bike_assets.ingest.orders.judging import Asked, Stored, judge
 from bike_assets.ingest.orders.reading import OrdersRefused, read_orders
+from bike_assets.model.errors import NotWritten
 from bike_assets_tests.ingest.orders.builders import body, sent
 
 NOW = datetime(2026, 11, 20, 13, tzinfo=UTC)
@@ -62,6 +64,50 @@ def test_a_book_of_another_kafka_or_of_one_that_lost_messages_begins_anew(
     book.note({Key("A", 1): b"1"}, {0: 5})
     book.of_cluster(cluster, {0: end})
     assert (book.known([Key("A", 1)]), book.copied()) == ({}, {})
+
+
+def many() -> dict[Key, bytes]:
+    return {Key(f"A-{number:06}", 1): b'{"created_at":"2026-11-20"}' for number in range(20_000)}
+
+
+USES: dict[str, Callable[[Book], object]] = {
+    "known": lambda book: book.known(many()),
+    "of_cluster": lambda book: book.of_cluster("another", {0: 0}),
+    "copied": lambda book: book.copied(),
+    "note": lambda book: book.note(many(), {0: 9}),
+    "sweep": lambda book: [book.sweep(date(2026, 11, 21)) for _ in range(9)],
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_book_that_is_broken_is_told_with_its_place_and_the_remedy(
+    tmp_path: Path, use: Callable[[Book], object]
+) -> None:
+    path = tmp_path / "orders.sqlite"
+    book = Book(path)
+    book.of_cluster("k", {0: 5})
+    book.note(many(), {0: 5})
+    book.close()  # which brings all of it into the file
+    whole = path.read_bytes()
+    book = Book(path)
+    path.write_bytes(whole[:4_096] + bytes(len(whole) - 4_096))  # but for the page that says which tables there are
+    with pytest.raises(NotWritten, match=rf"^{path} is broken .*: move it, and its -wal and -shm, away"):
+        use(book)
+    book.close()
+
+
+def test_what_is_no_book_is_told_with_the_remedy_and_a_full_disk_with_another(tmp_path: Path) -> None:
+    path = tmp_path / "orders.sqlite"
+    path.write_bytes(b"no database" * 1_000)
+    with pytest.raises(NotWritten, match=rf"^{path} is broken .*: move it, and its -wal and -shm, away"):
+        Book(path)
+    path.unlink()
+    book = Book(path)
+    ((pages,),) = book._db.execute("PRAGMA page_count").fetchall()
+    book._db.execute(f"PRAGMA max_page_count = {pages}")  # as on a disk without room
+    with pytest.raises(NotWritten, match=rf"^{path} cannot be written .*: is the disk full"):
+        book.note(many(), {0: 5})
+    assert book.copied() == {}
 
 
 def test_a_book_forgets_what_is_too_old_to_be_taken_some_at_a_time_and_nothing_else(

@@ -12,9 +12,11 @@ from bike_assets.model.errors import SinkUnavailable, WrongSettings
 from bike_assets.stream.sinks import sql
 from bike_assets.stream.sinks.sales import SalesCarrier
 from bike_assets.stream.sinks.sql import SqlSink
+from bike_assets_tests.disks import small_disk
 from bike_assets_tests.postgres import PASSWORD, Postgres
 from bike_assets_tests.stream.test_sales import Lake, order
 
+MANY = 3_000
 ALL = "SELECT source || ' ' || state || ' ' || orders || ' ' || quantity || ' ' || total FROM orders_by_source_state"
 
 
@@ -40,6 +42,39 @@ def test_the_database_is_as_the_lake_and_a_restart_adds_nothing(lake: Lake, post
     lake.sales()
     carried(lake, postgres)
     assert postgres.psql(ALL) == "shop TX 2 4 10000000000.00", "and what the sales have no more is gone"
+
+
+def test_only_rows_that_changed_are_written(lake: Lake, postgres: Postgres) -> None:
+    lake.add(order("1"), order("2", source="app"))
+    lake.sales()
+    carried(lake, postgres)
+    written = "SELECT source || ' ' || xmin FROM orders_by_source_state ORDER BY 1"
+    before = postgres.psql(written).splitlines()
+    lake.add(order("2", 2, source="app", total=Decimal("0.30")))
+    lake.sales()
+    assert carried(lake, postgres).written == 1
+    after = postgres.psql(written).splitlines()
+    assert (before[1] == after[1], before[0] == after[0]) == (True, False)
+
+
+def test_a_full_disk_is_told_and_caught_up_with_once_it_has_room(lake: Lake, postgres: Postgres) -> None:
+    lake.add(order("0", source="shop 0"))
+    lake.sales()
+    with small_disk("postgres") as disk:
+        postgres.psql(f"CREATE TABLESPACE {postgres.database} LOCATION '{disk.path}'")
+        postgres.psql(f"ALTER DATABASE {postgres.database} SET default_tablespace = {postgres.database}")
+        carrier = carried(lake, postgres)
+        assert carrier.report()["trouble"] is None
+        disk.fill()
+        lake.add(*(order(str(number), source=f"shop {number}") for number in range(1, MANY)))
+        lake.sales()
+        carrier.carry()
+        assert "No space left on device" in (carrier.trouble or "")
+        assert postgres.psql(ALL) == "shop 0 TX 1 2 0.10"
+        disk.make_room()
+        carrier.carry()
+        assert carrier.report()["trouble"] is None
+        assert len(postgres.psql(ALL).splitlines()) == MANY
 
 
 def test_a_read_only_database_is_told_and_catches_up(lake: Lake, postgres: Postgres) -> None:
