@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bike_assets.lake.tables import OpenTables
     from bike_assets.sources.config import Source
     from bike_assets.sources.redaction import Secrets
+    from bike_assets.warehouse.build import Builder
     from bike_assets.warehouse.customers import Customer
 
 SPARKS_LOST = 2
@@ -68,6 +69,7 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
     events_days: int | None = None
     _tables: "OpenTables | None" = PrivateAttr(default=None)
     _views: "Views | None" = PrivateAttr(default=None)
+    _builder: "Builder | None" = PrivateAttr(default=None)
 
     @property
     def directory(self) -> Path:
@@ -141,11 +143,13 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Where Spark went away meanwhile, the step is done again with the driver that the supervisor starts.
         """
-        from bike_assets.warehouse.build import build
+        from bike_assets.warehouse.build import Builder
 
         self._refuse_forgotten(days)
+        if self._builder is None or self._builder.spark is not session:
+            self._builder = Builder(session, self.tables)
         try:
-            return build(session, self.directory, table, days, self.tables)
+            return self._builder.build(table, days)
         except SparkLost as err:
             session.stop()  # else the next one asked for would be this one
             raise dg.RetryRequested(SPARKS_LOST, SPARK_STARTS_S) from err
@@ -173,14 +177,22 @@ class Spark(dg.ConfigurableResource):  # type: ignore[type-arg]
     port: int
     master: str
     memory: str
+    _at_resident: "SparkSession | None" = PrivateAttr(default=None)
 
     def session(self) -> "SparkSession":
         """A session. Raises Failure where the resident driver's token cannot be read."""
         from dagster_pyspark import LazyPySparkResource
 
-        resource = LazyPySparkResource(spark_config=self._resident() or self._own())
-        session: SparkSession = resource.spark_session
+        resident = self._resident()
+        session: SparkSession = LazyPySparkResource(spark_config=resident or self._own()).spark_session
+        if resident:
+            self._at_resident = session
         return session
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Give a session of the resident driver back: it would keep what the run asked of it for an hour."""
+        if self._at_resident is not None:
+            self._at_resident.stop()
 
     def _resident(self) -> dict[str, str] | None:
         """Where the resident driver is; None where the stream is not up, or beats on another machine."""

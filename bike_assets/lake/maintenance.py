@@ -30,6 +30,10 @@ SMALL_BYTES = 128 * 2**20
 TARGET_BYTES = 2 * SMALL_BYTES
 """Files are made so large. A day with more than one file under half of it can be made smaller."""
 
+GATHERED_AT = 50
+GATHERED_BYTES = 8 * 2**20
+"""So many files of a day that are smaller than this are brought together while the day goes on."""
+
 TRIES = 3
 """How often a commit is tried that another writer's got in the way of."""
 
@@ -78,6 +82,31 @@ def compact(lake: Path, table: Table, days: Collection[date]) -> Maintained:
     after = _files_by_day(lake, table)
     left = tuple(day for day in scattered if day not in done)
     return Maintained(_size_of(before, asked), _size_of(after, asked), done, left)
+
+
+def gather(lake: Path, delta: DeltaTable, table: Table) -> None:
+    """Bring the small files of each day together, where they are many: a batch each few seconds leaves 17,000 a day,
+    and who reads the day opens all of them.
+
+    For who appends, after each time. The files are looked at once in so many versions only, and none is rewritten once
+    it is large enough, so that a day costs no more than some times its bytes. Raises LakeBroken naming the table.
+    """
+    if delta.version() % GATHERED_AT:
+        return
+    small = {day: sum(size < GATHERED_BYTES for size in files) for day, files in _files_by_day(lake, table).items()}
+    with rewriting(lake, table) as may:
+        for day, files in small.items():
+            if may and files >= GATHERED_AT:
+                _committed(lake, table, partial(_join, lake, table, day))
+
+
+def _join(lake: Path, table: Table, day: Day, delta: DeltaTable) -> None:
+    delta.optimize.compact(
+        partition_filters=_only(table, day),
+        target_size=GATHERED_BYTES,
+        post_commithook_properties=COMMIT_ONLY,
+    )
+    note_compaction(lake, table, day, delta)
 
 
 def retain(lake: Path, table: Table, keep_days: int | None, today: date) -> Maintained:
@@ -156,11 +185,15 @@ def _is_scattered(files: Collection[int]) -> bool:
 def _order(lake: Path, table: Table, day: Day, delta: DeltaTable) -> None:
     delta.optimize.z_order(
         ordered_by(table),
-        partition_filters=None if day is None else [(table.partitioned_by[0], "=", day.isoformat())],
+        partition_filters=_only(table, day),
         target_size=TARGET_BYTES,
         post_commithook_properties=COMMIT_ONLY,
     )
     note_compaction(lake, table, day, delta)
+
+
+def _only(table: Table, day: Day) -> list[tuple[str, str, str]] | None:
+    return None if day is None else [(table.partitioned_by[0], "=", day.isoformat())]
 
 
 def ordered_by(table: Table) -> list[str]:

@@ -58,6 +58,12 @@ _CONFIG = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
+    # Without its pages too, a driver remembers the last thousand jobs and plans for them: a tenth of its heap.
+    "spark.ui.retainedJobs": "10",
+    "spark.ui.retainedStages": "10",
+    "spark.sql.ui.retainedExecutions": "10",
+    "spark.connect.ui.retainedSessions": "1",
+    "spark.connect.ui.retainedStatements": "10",
     # A batch of a city is some hundred rows: Spark's defaults for large data cost it ten times the time.
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",

@@ -1,6 +1,7 @@
 """The demo: both real recordings up to now, then two simulated cities that go on where they end."""
 
 import secrets
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -11,6 +12,7 @@ from bike_assets.simulator.orders import customers_csv
 
 POLL_SECONDS = 5
 TRIGGER_SECONDS = 5
+WEEK = timedelta(days=7)
 
 _SOURCES = """\
 # Written by `bike up --demo`: both systems are served by the simulator.
@@ -31,7 +33,7 @@ poll_seconds = {poll_seconds}
 
 
 def demo_settings(settings: Settings) -> Settings:
-    """The settings, with the simulator as the only source, its customers, and batches often enough to watch."""
+    """The settings, with the simulator as the only source, its customers, few days, and batches worth watching."""
     sources = settings.run / "demo-sources.toml"
     sources.parent.mkdir(parents=True, exist_ok=True)
     sources.write_text(_SOURCES.format(port=settings.simulator_port, poll_seconds=POLL_SECONDS))
@@ -47,8 +49,17 @@ def demo_settings(settings: Settings) -> Settings:
             "jcdecaux_key": SecretStr("the-simulator-takes-any"),
             "members_url": SecretStr(f"http://127.0.0.1:{settings.simulator_port}/members/api/?seed=demo"),
             "trigger_seconds": TRIGGER_SECONDS,
+            "first_day": _first_day(settings),
         }
     )
+
+
+def _first_day(settings: Settings) -> date:
+    """A week ago, or the first day that anything is known of: Dagster counts all days since then, at each step."""
+    if "first_day" in settings.model_fields_set:
+        return settings.first_day
+    days = (path.name.partition("=")[2] for path in (settings.lake / "events").glob("*/utc_date=*"))
+    return min([datetime.now(UTC).date() - WEEK, *map(date.fromisoformat, days)])
 
 
 def is_empty(bootstrap_servers: str) -> bool:

@@ -243,7 +243,7 @@ def _given(settings: Settings, *, is_demo: bool) -> dict[str, str]:
     """The settings that processes are told of, because they may not be those of the environment."""
     given = {
         f"BIKE_{name.upper()}": str(getattr(settings, name))
-        for name in ("home", "sources", "jcdecaux_url", "poll_seconds", "trigger_seconds")
+        for name in ("home", "sources", "jcdecaux_url", "poll_seconds", "trigger_seconds", "first_day")
     }
     if settings.customers is not None:
         given["BIKE_CUSTOMERS"] = str(settings.customers)

@@ -9,13 +9,16 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from bike_assets.lake.maintenance import gather
 from bike_assets.lake.rows import append_rows
 from bike_assets.lake.spark import read_table
 from bike_assets.lake.tables import OpenTables, ensure_table, row_count, table_path
+from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES
 from bike_assets.model.topics import REJECTIONS, TOPICS, Topic
@@ -23,9 +26,15 @@ from bike_assets.stream.floors import floors
 from bike_assets.stream.messages import UNREADABLE, is_tombstone, rows_of, unreadable_of, with_readability
 from bike_assets.stream.progress import EVENTS
 
+log = structlog.get_logger()
+
 MAX_OFFSETS_PER_TRIGGER = 2_000_000
 FEW_MESSAGES, FEW_BYTES = 400_000, 200_000_000
 """Up to so many are taken from Spark and written here; a rejected body can be large."""
+
+FETCH_WAIT_MS = 10
+"""Behind a transaction's last message stands its mark, which is none: to get past it, a task asks the broker for more,
+and holds a core of Spark's for as long as the broker waits for more to come, by default 500 ms a partition."""
 
 # Status before polls: a minute that a poll touches then nearly always finds its changes.
 SOURCES = tuple(topic for topic in TOPICS if topic.table is not None)
@@ -55,6 +64,7 @@ def events_query(
         .option("kafka.bootstrap.servers", bootstrap_servers)
         .option("subscribe", ",".join(topic.name for topic in SOURCES))
         .option("kafka.isolation.level", "read_committed")
+        .option("kafka.fetch.max.wait.ms", FETCH_WAIT_MS)
         .option("startingOffsets", starting)
         .option("maxOffsetsPerTrigger", MAX_OFFSETS_PER_TRIGGER)
         .load()
@@ -77,6 +87,7 @@ def write_batch(batch: DataFrame, batch_id: int, tables: OpenTables, rows: Count
 
     def append_few(rows: DataFrame, table: Table) -> None:
         append_rows(tables.newest(table), table, rows.toArrow(), f"{table.name}/{app}", batch_id)
+        _gather(tables, table)
 
     def append_many(rows: DataFrame, table: Table) -> None:
         (
@@ -108,6 +119,14 @@ def write_batch(batch: DataFrame, batch_id: int, tables: OpenTables, rows: Count
             rows["events/rejections"] += unreadable + readable.get(REJECTIONS.name, 0)
     finally:
         messages.unpersist()
+
+
+def _gather(tables: OpenTables, table: Table) -> None:
+    """A file that cannot be read stops nothing that is new: the night's compaction fails, and tells of it."""
+    try:
+        gather(tables.lake, tables.newest(table), table)
+    except LakeBroken as err:
+        log.warning("small files stay as they are", table=table.name, reason=str(err))
 
 
 def _application(lake: Path) -> str:

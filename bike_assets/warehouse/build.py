@@ -71,33 +71,78 @@ EVENTS_A_TASK = 400_000
 FEW_ROWS = 100_000
 """Up to so many rows are handed to Spark and taken from it; a demo's day has 8,000 events."""
 
-
-def build(
-    spark: SparkSession, lake: Path, table: Table, days: Days | None, tables: OpenTables | None = None
-) -> int:
-    """Compute a table's days, or the whole of a dimension, and put them in the place of what was there.
-
-    A dimension takes `days` too: it then looks for stations without a description in these days only, and keeps
-    what it has. `tables` are the lake's where they stay open from build to build. Returns how many rows the days, or
-    the dimension, now have. Raises LakeBroken and SparkLost naming the table.
-    """
-    for each in (*EVENTS_TABLES, *WAREHOUSE_TABLES):
-        ensure_table(lake, each)
-    try:
-        return _replaced(spark, tables or OpenTables(lake), table, days)
-    except (*SPARKS, CommitFailedError, LakeBroken) as err:
-        if is_lost(err):
-            raise SparkLost(f"{table.name} is not built yet: the Spark driver went away.") from None
-        raise LakeBroken(f"{table.name} could not be built: {_reason(err)}") from None
+_Frames = dict[tuple[str, Days | None], tuple[int, DataFrame]]
 
 
-class _Lake:
-    """The tables of a lake as frames; those of few rows stay at one version, whatever is written meanwhile."""
+def build(spark: SparkSession, lake: Path, table: Table, days: Days | None) -> int:
+    """Build one table, as `Builder.build` does."""
+    return Builder(spark, OpenTables(lake)).build(table, days)
+
+
+class Builder:
+    """Builds a lake's tables, one after the other: what several are made of is read, and handed to Spark, once."""
 
     def __init__(self, spark: SparkSession, tables: OpenTables) -> None:
         self.spark = spark
+        self._tables = tables
+        self._frames: _Frames = {}
+        self._tasks: int | None = None
+
+    def build(self, table: Table, days: Days | None) -> int:
+        """Compute a table's days, or the whole of a dimension, and put them in the place of what was there.
+
+        A dimension takes `days` too: it then looks for stations without a description in these days only, and keeps
+        what it has. Returns how many rows the days, or the dimension, now have. Raises LakeBroken and SparkLost naming
+        the table.
+        """
+        for each in (*EVENTS_TABLES, *WAREHOUSE_TABLES):
+            ensure_table(self._tables.lake, each)
+        try:
+            return self._replaced(table, days)
+        except (*SPARKS, CommitFailedError, LakeBroken) as err:
+            if is_lost(err):
+                raise SparkLost(f"{table.name} is not built yet: the Spark driver went away.") from None
+            raise LakeBroken(f"{table.name} could not be built: {_reason(err)}") from None
+
+    def _replaced(self, table: Table, days: Days | None) -> int:
+        """Compute and write, again where another run's write got in the way; how many rows there are now."""
+        for tries in range(TRIES):
+            # Each try looks at the tables anew: another run has written since, from newer events perhaps.
+            lake = _Lake(self.spark, self._tables, self._frames)
+            try:
+                return _by_hand(lake, table, days) if self._tuned(lake, table, days) else _by_spark(lake, table, days)
+            except (*SPARKS, CommitFailedError) as err:
+                if tries == TRIES - 1 or not (isinstance(err, CommitFailedError) or is_conflict(err)):
+                    raise
+                log.warning("written by another run too, taken again", table=table.name)
+                time.sleep(random.uniform(0.2, 1.0) * (tries + 1))  # noqa: S311
+        raise AssertionError("the last try returns or raises")
+
+    def _tuned(self, lake: "_Lake", table: Table, days: Days | None) -> bool:
+        """Set the session for the events of the days and those around them; whether they are few."""
+        around = None if days is None else (days[0] - DAY, days[1] + DAY)
+        events = lake.rows(EVENTS_VEHICLE_STATUS if table is FACT_VEHICLE_SYSTEM_DAY else EVENTS_STATION_STATUS, around)
+        is_small = events <= FEW_ROWS
+        # As many tasks as the events need; and planning anew after each stage takes longer than a small one.
+        tasks = 1 if is_small else 2 + events // EVENTS_A_TASK
+        if tasks != self._tasks:
+            self.spark.conf.set("spark.sql.shuffle.partitions", str(tasks))
+            self.spark.conf.set("spark.sql.adaptive.enabled", str(not is_small).lower())
+            self._tasks = tasks
+        return is_small
+
+
+class _Lake:
+    """The tables of a lake as frames; those of few rows stay at one version, whatever is written meanwhile.
+
+    `frames` has those that were handed to Spark before, with the version of their table, and gets the others.
+    """
+
+    def __init__(self, spark: SparkSession, tables: OpenTables, frames: _Frames) -> None:
+        self.spark = spark
         self.path = tables.lake
         self._tables = tables
+        self._frames = frames
         self._opened: dict[str, DeltaTable] = {}
 
     def opened(self, table: Table) -> DeltaTable:
@@ -122,7 +167,12 @@ class _Lake:
         """The rows, handed to Spark; None where they are many."""
         if self.rows(table, days) > FEW_ROWS:
             return None
-        return frame(self.spark, table, read_rows(self.opened(table), table, days))
+        version = self.opened(table).version()
+        known = self._frames.get((table.name, days))
+        if known is None or known[0] != version:
+            known = version, frame(self.spark, table, read_rows(self.opened(table), table, days))
+            self._frames[table.name, days] = known
+        return known[1]
 
     def has(self, table: Table) -> bool:
         return self.rows(table) > 0
@@ -232,32 +282,6 @@ _COMPUTED: dict[str, Callable[[_Lake, Days | None], DataFrame]] = {
     FACT_VEHICLE_SYSTEM_DAY.name: _vehicle_system_days,
     STATION_QUALITY.name: _station_quality,
 }
-
-
-def _replaced(spark: SparkSession, tables: OpenTables, table: Table, days: Days | None) -> int:
-    """Compute and write, again where another run's write got in the way; how many rows there are now."""
-    for tries in range(TRIES):
-        # Each try looks at the tables anew: another run has written since, from newer events perhaps.
-        lake = _Lake(spark, tables)
-        try:
-            return _by_hand(lake, table, days) if _tuned(lake, table, days) else _by_spark(lake, table, days)
-        except (*SPARKS, CommitFailedError) as err:
-            if tries == TRIES - 1 or not (isinstance(err, CommitFailedError) or is_conflict(err)):
-                raise
-            log.warning("written by another run too, taken again", table=table.name)
-            time.sleep(random.uniform(0.2, 1.0) * (tries + 1))  # noqa: S311
-    raise AssertionError("the last try returns or raises")
-
-
-def _tuned(lake: _Lake, table: Table, days: Days | None) -> bool:
-    """Set the session for the events of the days and those around them; whether they are few."""
-    around = None if days is None else (days[0] - DAY, days[1] + DAY)
-    events = lake.rows(EVENTS_VEHICLE_STATUS if table is FACT_VEHICLE_SYSTEM_DAY else EVENTS_STATION_STATUS, around)
-    is_small = events <= FEW_ROWS
-    # As many tasks as the events need; and planning anew after each stage takes longer than a small one.
-    lake.spark.conf.set("spark.sql.shuffle.partitions", "1" if is_small else str(2 + events // EVENTS_A_TASK))
-    lake.spark.conf.set("spark.sql.adaptive.enabled", str(not is_small).lower())
-    return is_small
 
 
 def _by_hand(lake: _Lake, table: Table, days: Days | None) -> int:

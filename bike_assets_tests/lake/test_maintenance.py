@@ -12,8 +12,9 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Tr
 
 from bike_assets.lake import maintenance
 from bike_assets.lake.duck import connect
-from bike_assets.lake.maintenance import Maintained, Size, compact, ordered_by, retain, vacuum
+from bike_assets.lake.maintenance import Maintained, Size, compact, gather, ordered_by, retain, vacuum
 from bike_assets.lake.tables import arrow_schema, ensure_table, open_table, row_count, rows_by_day, table_path
+from bike_assets.lake.versions import versions
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import (
@@ -210,6 +211,60 @@ def test_a_day_that_is_replaced_each_time_is_left_for_the_next_night(
     found = compact(tmp_path, EVENTS_STATION_STATUS, [FIRST, SECOND])
     assert (found.done, found.left) == ((SECOND,), (FIRST,))
     assert rows_by_day(tmp_path, EVENTS_STATION_STATUS) == {FIRST: 3, SECOND: 3}
+
+
+@pytest.fixture
+def every_fifth(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Small files are gathered where five are there, at each fifth version: as with more of them, in less time."""
+    monkeypatch.setattr(maintenance, "GATHERED_AT", 5)
+    return 5
+
+
+def appended(lake: Path, batches: int) -> list[int]:
+    """So many batches more, each followed by a gathering; how many files the day had at the end of each."""
+    found = []
+    for _ in range(batches):
+        add(lake, FIRST, "1")
+        gather(lake, open_table(lake, EVENTS_STATION_STATUS), EVENTS_STATION_STATUS)
+        found.append(files_of(lake, FIRST))
+    return found
+
+
+def test_a_day_that_goes_on_has_few_files_and_each_row_once(tmp_path: Path, every_fifth: int) -> None:
+    batches = 4 * every_fifth
+    assert max(appended(tmp_path, batches)) <= every_fifth
+    assert files_of(tmp_path, FIRST) < every_fifth
+    assert rows_by_day(tmp_path, EVENTS_STATION_STATUS) == {FIRST: batches}
+    assert connect(tmp_path).sql("SELECT count(*) FROM events.station_status").fetchall() == [(batches,)]
+
+
+def test_what_is_gathered_is_new_to_nobody(tmp_path: Path, every_fifth: int) -> None:
+    for _ in range(every_fifth):
+        add(tmp_path, FIRST)
+    before = versions(tmp_path, EVENTS_STATION_STATUS)
+    gather(tmp_path, open_table(tmp_path, EVENTS_STATION_STATUS), EVENTS_STATION_STATUS)
+    assert files_of(tmp_path, FIRST) == 1
+    assert versions(tmp_path, EVENTS_STATION_STATUS) == before
+    files = [action for kind, action in actions(tmp_path, EVENTS_STATION_STATUS, version(tmp_path))
+             if kind in ("add", "remove")]  # fmt: skip
+    assert [action["dataChange"] for action in files] == [False] * (every_fifth + 1)
+
+
+def test_a_day_of_few_files_is_not_gathered(tmp_path: Path, every_fifth: int) -> None:
+    for day in (FIRST, FIRST, FIRST, SECOND, SECOND):
+        add(tmp_path, day)
+    gather(tmp_path, open_table(tmp_path, EVENTS_STATION_STATUS), EVENTS_STATION_STATUS)
+    assert version(tmp_path) == every_fifth, "nothing was committed"
+
+
+def test_a_file_that_is_large_enough_is_gathered_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every_fifth: int
+) -> None:
+    scattered(tmp_path)
+    large = set(open_table(tmp_path, EVENTS_STATION_STATUS).file_uris())
+    monkeypatch.setattr(maintenance, "GATHERED_BYTES", 1)
+    appended(tmp_path, every_fifth)
+    assert large <= set(open_table(tmp_path, EVENTS_STATION_STATUS).file_uris())
 
 
 # Exactly once hangs on it

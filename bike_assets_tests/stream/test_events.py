@@ -12,10 +12,11 @@ import msgspec
 import pytest
 from pyspark.sql import SparkSession
 
+from bike_assets.lake import maintenance
 from bike_assets.lake.duck import connect
-from bike_assets.lake.tables import OpenTables, ensure_table
+from bike_assets.lake.tables import OpenTables, ensure_table, row_count
 from bike_assets.model.messages import Order
-from bike_assets.model.tables import EVENTS_TABLES
+from bike_assets.model.tables import EVENTS_POLLS, EVENTS_TABLES
 from bike_assets.model.topics import ORDERS, POLLS, REJECTIONS, STATION_STATUS, TOPICS, USERS_CREATED
 from bike_assets.stream import events
 from bike_assets.stream.events import checkpoint_path, starting_offsets, write_batch
@@ -74,6 +75,20 @@ def test_a_batch_that_comes_again_is_passed_over(spark: SparkSession, lake: Path
     write_batch(messages, 0, OpenTables(lake), Counter())
     assert ask(lake, "SELECT count(*) FROM events.station_status") == [(1,)]
     assert ask(lake, "SELECT count(*) FROM events.polls") == [(1,)]
+
+
+def test_batches_leave_few_files_and_a_broken_one_holds_none_of_them_up(
+    spark: SparkSession, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "GATHERED_AT", 2)
+    tables = OpenTables(lake)
+    for number in range(2):
+        write_batch(batch(spark, Message(POLLS, poll())), number, tables, Counter())
+    (whole,) = tables.newest(EVENTS_POLLS).file_uris()
+    Path(whole).write_bytes(b"PAR1")
+    write_batch(batch(spark, Message(POLLS, poll())), 2, tables, Counter())
+    assert row_count(lake, EVENTS_POLLS) == 3
+    assert whole in tables.newest(EVENTS_POLLS).file_uris()
 
 
 @pytest.mark.parametrize("ways", [(-1, 9), (9, -1)], ids=["many, then few", "few, then many"])
