@@ -141,12 +141,12 @@ def spark_schema(columns: Sequence[Column]) -> StructType:
 
 
 def frame(spark: SparkSession, table: Table, rows: pa.Table) -> DataFrame:
-    """Rows of a table handed to Spark."""
+    """Few rows of a table handed to Spark, in one partition: what is computed of them is one task, and no exchange."""
     if rows:
-        return spark.createDataFrame(rows)
+        return spark.createDataFrame(rows).coalesce(1)
     # Spark takes no table of Arrow's without rows, and makes a frame of an empty list by a Python of its own.
     columns = (F.lit(None).cast(_TYPES[column.type]).alias(column.name) for column in table.columns)
-    return spark.range(0).select(*columns)
+    return spark.range(0).select(*columns).coalesce(1)
 
 
 def read_table(spark: SparkSession, lake: Path, table: Table) -> DataFrame:

@@ -68,6 +68,9 @@ TRIES = 6
 EVENTS_A_TASK = 400_000
 """Of these a task of a shuffle has its share: 35 tasks for all the world's systems in a day."""
 
+BROADCAST_BYTES = "10m"
+"""A side of a join that is smaller goes to each task of the other's: Spark's own default."""
+
 FEW_ROWS = 100_000
 """Up to so many rows are handed to Spark and taken from it; a demo's day has 8,000 events."""
 
@@ -123,11 +126,13 @@ class Builder:
         around = None if days is None else (days[0] - DAY, days[1] + DAY)
         events = lake.rows(EVENTS_VEHICLE_STATUS if table is FACT_VEHICLE_SYSTEM_DAY else EVENTS_STATION_STATUS, around)
         is_small = events <= FEW_ROWS
-        # As many tasks as the events need; and planning anew after each stage takes longer than a small one.
+        # As many tasks as the events need; and planning anew after each stage takes longer than a small one, as does a
+        # job that sends a side of a join to where the other is already.
         tasks = 1 if is_small else 2 + events // EVENTS_A_TASK
         if tasks != self._tasks:
             self.spark.conf.set("spark.sql.shuffle.partitions", str(tasks))
             self.spark.conf.set("spark.sql.adaptive.enabled", str(not is_small).lower())
+            self.spark.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1" if is_small else BROADCAST_BYTES)
             self._tasks = tasks
         return is_small
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from bike_assets.defs.resources import Bike, Spark
@@ -26,8 +27,12 @@ def beating(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def spark(run: Path, port: int) -> Spark:
+    return Spark(bike=Bike(), run_directory=str(run), port=port, master="local[1]", memory="1g")
+
+
 def resident(run: Path, port: int) -> dict[str, str] | None:
-    return Spark(bike=Bike(), run_directory=str(run), port=port, master="local[1]", memory="1g")._resident()
+    return spark(run, port)._resident()
 
 
 def test_a_run_takes_the_resident_driver(beating: Path, driver: int) -> None:
@@ -47,3 +52,33 @@ def test_a_stream_that_beats_in_another_container_is_out_of_reach(beating: Path)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     assert resident(beating, port) is None
+
+
+class ASession:
+    """Stands in for a session of Spark Connect: whether a driver still keeps one, no client can ask it."""
+
+    is_kept = False
+
+    def stop(self) -> None:
+        self.is_kept = False
+
+
+def test_a_run_gives_its_session_back_to_the_resident_driver(
+    beating: Path, driver: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lazy:
+        def __init__(self, spark_config: dict[str, str]) -> None:
+            assert "spark.remote" in spark_config
+            self.spark_session = session
+            session.is_kept = True
+
+    session = ASession()
+    monkeypatch.setattr("dagster_pyspark.LazyPySparkResource", Lazy)
+
+    @dg.asset
+    def asks(spark: Spark) -> None:
+        spark.session()
+        assert session.is_kept
+
+    assert dg.materialize([asks], resources={"bike": Bike(), "spark": spark(beating, driver)}).success
+    assert not session.is_kept
