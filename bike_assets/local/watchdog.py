@@ -14,24 +14,36 @@ from bike_assets.heartbeats import BEATING, FIRST_BEAT_S, FRESH_S, read_heartbea
 log = structlog.get_logger()
 
 
+class _Machine:
+    """Whether silence can be held against anybody: after the machine stood still, as one that slept, all have been
+    silent, and are given their time anew.
+    """
+
+    def __init__(self) -> None:
+        self._looked_at: datetime | None = None
+        self._awake_at: datetime | None = None
+
+    def was_awake(self, now: datetime) -> bool:
+        """Whether it was for long enough. To be asked at each look, for it is told by their distance."""
+        if self._looked_at is not None and now - self._looked_at > timedelta(seconds=FRESH_S / 2):
+            self._awake_at = now
+        self._looked_at = now
+        return self._awake_at is None or now - self._awake_at >= timedelta(seconds=FRESH_S)
+
+
 class Watch:
     """Looks at the heartbeats in `run`, again and again."""
 
     def __init__(self, run: Path) -> None:
         self._run = run
-        self._looked_at: datetime | None = None
-        self._awake_at: datetime | None = None
+        self._machine = _Machine()
 
     def kill_hanging(self, pids: Mapping[str, int], now: datetime) -> list[str]:
         """Kill each running service that was silent too long; it is started again.
 
-        `pids` are the processes of the services that run, by name. After the machine stood still, as one that slept,
-        all have been silent: they are given their time anew.
+        `pids` are the processes of the services that run, by name.
         """
-        if self._looked_at is not None and now - self._looked_at > timedelta(seconds=FRESH_S / 2):
-            self._awake_at = now
-        self._looked_at = now
-        if self._awake_at is not None and now - self._awake_at < timedelta(seconds=FRESH_S):
+        if not self._machine.was_awake(now):
             return []
         killed = [each for each in BEATING if each in pids and self._is_hanging(each, pids[each], now)]
         for service in killed:
@@ -49,16 +61,18 @@ class Asked:
     def __init__(self, service: str, answers: Callable[[], bool]) -> None:
         self._service = service
         self._answers = answers
+        self._machine = _Machine()
         self._last: tuple[int, datetime] | None = None
 
     def kill_hanging(self, pids: Mapping[str, int], now: datetime) -> bool:
         """Kill it where it runs and has not answered for too long; whether that was so."""
+        was_awake = self._machine.was_awake(now)
         pid = pids.get(self._service)
         if pid is None:
             return False
         if self._answers():
             self._last = pid, now
-        elif _is_silent(pid, self._last, now):
+        elif was_awake and _is_silent(pid, self._last, now):
             _kill(self._service, pid)
             return True
         return False

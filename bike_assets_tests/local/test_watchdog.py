@@ -93,26 +93,53 @@ def test_a_service_that_never_beats_is_killed_when_it_had_time_to(
     assert service.wait() == -signal.SIGKILL
 
 
+class Answering:
+    """One that is asked each 5 s, and answers or not."""
+
+    def __init__(self, pid: int) -> None:
+        self.is_well = True
+        self.pid = pid
+        self._asked = Asked("asked", lambda: self.is_well)
+
+    def killed(self, first_s: float, last_s: float) -> list[float]:
+        """When it was killed, of the looks from the first to the last."""
+        looks = (first_s + 5 * n for n in range(int((last_s - first_s) // 5) + 1))
+        return [in_s for in_s in looks if self._asked.kill_hanging({"asked": self.pid}, after(in_s))]
+
+
 def test_a_service_that_is_asked_is_killed_when_it_has_not_answered_for_too_long(
     service: subprocess.Popen[str],
 ) -> None:
-    answers = [True, False, True, False, False]
-    asked, pids = Asked("asked", lambda: answers.pop(0)), {"asked": service.pid}
-    assert not asked.kill_hanging(pids, after(0))
-    assert not asked.kill_hanging(pids, after(FRESH_S - 1))
-    assert not asked.kill_hanging(pids, after(FRESH_S + 1)), "it answers again"
-    assert not asked.kill_hanging(pids, after(2 * FRESH_S))
+    asked = Answering(service.pid)
+    assert asked.killed(0, 0) == []
+    asked.is_well = False
+    assert asked.killed(5, FRESH_S - 1) == []
+    asked.is_well = True
+    assert asked.killed(FRESH_S, FRESH_S) == [], "it answers again"
+    asked.is_well = False
+    assert asked.killed(FRESH_S + 5, 2 * FRESH_S - 1) == []
     assert service.poll() is None
-    assert asked.kill_hanging(pids, after(2 * FRESH_S + 2))
+    assert asked.killed(2 * FRESH_S + 2, 2 * FRESH_S + 2) == [2 * FRESH_S + 2]
     assert service.wait() == -signal.SIGKILL
 
 
 def test_a_service_that_is_asked_has_time_to_start_again(service: subprocess.Popen[str]) -> None:
-    answers = [True, False, False]
-    asked = Asked("asked", lambda: answers.pop(0))
-    assert not asked.kill_hanging({"asked": 1}, after(0)), "the one before it"
-    assert not asked.kill_hanging({"asked": service.pid}, after(FIRST_BEAT_S - 10))
-    assert asked.kill_hanging({"asked": service.pid}, after(FIRST_BEAT_S + 1))
+    asked = Answering(1)
+    assert asked.killed(0, 0) == [], "the one before it"
+    asked.pid, asked.is_well = service.pid, False
+    assert asked.killed(5, FIRST_BEAT_S - 1) == []
+    assert asked.killed(FIRST_BEAT_S + 1, FIRST_BEAT_S + 1) == [FIRST_BEAT_S + 1]
+
+
+def test_after_the_machine_stood_still_a_service_that_is_asked_has_its_time_anew(
+    service: subprocess.Popen[str],
+) -> None:
+    asked = Answering(service.pid)
+    assert asked.killed(0, 0) == []
+    asked.is_well = False
+    assert asked.killed(3600, 3600 + FRESH_S - 1) == []
+    assert service.poll() is None
+    assert asked.killed(3600 + FRESH_S, 3600 + FRESH_S) == [3600 + FRESH_S]
 
 
 def test_a_service_that_does_not_run_is_not_asked() -> None:
