@@ -33,7 +33,6 @@ log = structlog.get_logger()
 
 MADE_OF = (EVENTS_ORDERS, DIM_CUSTOMER)
 LOOK_S = 1.0
-ENDS_S = 8.0
 UNKNOWN = "unknown"
 
 MEMORY = "1GB"
@@ -139,10 +138,11 @@ class SalesKeeper:
         """What the heartbeat says of it."""
         return self._report
 
-    def stop(self) -> None:
+    def stop(self, ends: float) -> None:
+        """Let it finish what it is in, until `ends`; what is broken off is done again at the next start."""
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join(ENDS_S)
+            self._thread.join(max(0.0, ends - time.monotonic()))
 
     def _run(self) -> None:
         tables: OpenTables | None = None

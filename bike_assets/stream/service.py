@@ -36,6 +36,8 @@ log = structlog.get_logger()
 
 HEARTBEAT_S = 1.0
 BATCH_ENDS_S = 8.0
+"""So long all of them together may finish what they are in, for who stops the stream waits no longer than 20 s."""
+
 BATCH_HANGS_S = 600.0
 """No batch takes so long: its messages are limited in number. Spark's driver hangs, and only a new one helps."""
 
@@ -133,8 +135,9 @@ def run_stream(plan: StreamPlan, heartbeat: Heartbeat, stop: threading.Event) ->
             heartbeat({"rows": rows, "queries": {keeper.name: keeper.report(progress) for keeper in keepers}})
             stop.wait(HEARTBEAT_S)
     finally:
+        ends = time.monotonic() + BATCH_ENDS_S
         for keeper in keepers:
-            keeper.stop()
+            keeper.stop(ends)
         spark.stop()
 
 
@@ -234,11 +237,10 @@ class QueryKeeper:
         state = "running" if self._query is not None else "waiting"
         return {"state": state, "failures": self._failures, "reason": self._reason, **progress.of(self.name)}
 
-    def stop(self) -> None:
-        """End it between two batches; one that takes too long is broken off, and done again at the next start."""
+    def stop(self, ends: float) -> None:
+        """End it between two batches; one that goes on at `ends` is broken off, and done again at the next start."""
         if self._query is None:
             return
-        ends = time.monotonic() + BATCH_ENDS_S
         while self._query.isActive and self._query.status["isTriggerActive"] and time.monotonic() < ends:
             time.sleep(0.05)
         self._query.stop()

@@ -19,6 +19,9 @@ class Clock:
     def monotonic(self) -> float:
         return self.now_s
 
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
@@ -53,3 +56,13 @@ def test_a_query_that_waits_for_its_next_trigger_does_not_hang(clock: Clock) -> 
     keeper.keep()
     clock.now_s += 10 * service.BATCH_HANGS_S
     keeper.keep()
+
+
+def test_two_queries_that_do_not_come_to_an_end_are_broken_off_at_the_same_instant(clock: Clock) -> None:
+    broken_off: list[float] = []
+    ends = clock.now_s + service.BATCH_ENDS_S
+    for _ in range(2):
+        status = {"isTriggerActive": True}
+        query = SimpleNamespace(isActive=True, status=status, stop=lambda: broken_off.append(clock.now_s))
+        keeper_of(query).stop(ends)
+    assert broken_off == pytest.approx([ends, ends], abs=0.1)
