@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 from pydantic import Field, PrivateAttr, SecretStr
@@ -22,6 +22,7 @@ from bike_assets.settings import Settings, load_settings
 if TYPE_CHECKING:
     import duckdb
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.session import SparkSession as ConnectSession
 
     from bike_assets.alerts.desk import Desk
     from bike_assets.lake.duck import Views
@@ -177,7 +178,7 @@ class Spark(dg.ConfigurableResource):  # type: ignore[type-arg]
     port: int
     master: str
     memory: str
-    _at_resident: "SparkSession | None" = PrivateAttr(default=None)
+    _at_resident: "ConnectSession | None" = PrivateAttr(default=None)
 
     def session(self) -> "SparkSession":
         """A session. Raises Failure where the resident driver's token cannot be read."""
@@ -186,12 +187,16 @@ class Spark(dg.ConfigurableResource):  # type: ignore[type-arg]
         resident = self._resident()
         session: SparkSession = LazyPySparkResource(spark_config=resident or self._own()).spark_session
         if resident:
-            self._at_resident = session
+            self._at_resident = cast("ConnectSession", session)
         return session
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Give a session of the resident driver back: it would keep what the run asked of it for an hour."""
+        """Give a session of the resident driver back: it would keep what the run asked of it for an hour.
+
+        A driver that is gone has kept nothing, and would be asked for minutes whether it has.
+        """
         if self._at_resident is not None:
+            self._at_resident.release_session_on_close = _listens(self.port)
             self._at_resident.stop()
 
     def _resident(self) -> dict[str, str] | None:

@@ -31,8 +31,12 @@ TARGET_BYTES = 2 * SMALL_BYTES
 """Files are made so large. A day with more than one file under half of it can be made smaller."""
 
 GATHERED_AT = 50
-GATHERED_BYTES = 8 * 2**20
-"""So many files of a day that are smaller than this are brought together while the day goes on."""
+GATHERED_BYTES = 2**20
+"""So many files of a day that are smaller than this are brought together while the day goes on. One that is larger
+would be written many times until it is full, and have more rows than a batch of `live` takes without Spark."""
+
+GATHERED_DAYS = 2
+"""So many days, the newest, are looked after: it is done in the midst of a batch. All others are the night's."""
 
 TRIES = 3
 """How often a commit is tried that another writer's got in the way of."""
@@ -89,14 +93,15 @@ def gather(lake: Path, delta: DeltaTable, table: Table) -> None:
     and who reads the day opens all of them.
 
     For who appends, after each time. The files are looked at once in so many versions only, and none is rewritten once
-    it is large enough, so that a day costs no more than some times its bytes. Raises LakeBroken naming the table.
+    it is large enough. Raises LakeBroken naming the table.
     """
     if delta.version() % GATHERED_AT:
         return
-    small = {day: sum(size < GATHERED_BYTES for size in files) for day, files in _files_by_day(lake, table).items()}
+    files = _files_by_day(lake, table)
+    newest = sorted(files, key=str)[-GATHERED_DAYS:]
     with rewriting(lake, table) as may:
-        for day, files in small.items():
-            if may and files >= GATHERED_AT:
+        for day in newest:
+            if may and sum(size < GATHERED_BYTES for size in files[day]) >= GATHERED_AT:
                 _committed(lake, table, partial(_join, lake, table, day))
 
 

@@ -36,9 +36,9 @@ def versions(lake: Path, table: Table) -> dict[Day, str]:
 def note_compaction(lake: Path, table: Table, day: Day, delta: DeltaTable) -> None:
     """Note that the files which the newest commit of `delta`, a compaction of the day, has made hold no new rows."""
     added, removed = _compacted(delta)
-    if not added:
-        return  # it was compact already, and the commit is another's
     files, moved = _files(delta, table), _moved(lake, table)
+    if not added or not added <= files[day]:
+        return  # it was compact already, and the commit is another's
     before = files[day] - added | removed
     noted = moved | {_hash(files[day]): _version(moved, before)}
     there = {_hash(paths) for paths in files.values()}
@@ -77,8 +77,10 @@ def _hash(paths: Iterable[str]) -> str:
 
 def _moved(lake: Path, table: Table) -> dict[str, str]:
     """Versions by the hash of the files that a compaction made of theirs."""
-    note = _note(lake, table)
-    found: dict[str, str] = json.loads(note.read_text()) if note.exists() else {}
+    try:
+        found: dict[str, str] = json.loads(_note(lake, table).read_bytes())
+    except (FileNotFoundError, ValueError):  # never written, or torn by a power cut
+        return {}
     return found
 
 

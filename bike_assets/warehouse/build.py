@@ -89,7 +89,6 @@ class Builder:
         self.spark = spark
         self._tables = tables
         self._frames: _Frames = {}
-        self._tasks: int | None = None
 
     def build(self, table: Table, days: Days | None) -> int:
         """Compute a table's days, or the whole of a dimension, and put them in the place of what was there.
@@ -122,18 +121,19 @@ class Builder:
         raise AssertionError("the last try returns or raises")
 
     def _tuned(self, lake: "_Lake", table: Table, days: Days | None) -> bool:
-        """Set the session for the events of the days and those around them; whether they are few."""
+        """Set the session for the events of the days and those around them; whether they are few.
+
+        Each time: who asks for the session again puts its settings back.
+        """
         around = None if days is None else (days[0] - DAY, days[1] + DAY)
         events = lake.rows(EVENTS_VEHICLE_STATUS if table is FACT_VEHICLE_SYSTEM_DAY else EVENTS_STATION_STATUS, around)
         is_small = events <= FEW_ROWS
         # As many tasks as the events need; and planning anew after each stage takes longer than a small one, as does a
         # job that sends a side of a join to where the other is already.
         tasks = 1 if is_small else 2 + events // EVENTS_A_TASK
-        if tasks != self._tasks:
-            self.spark.conf.set("spark.sql.shuffle.partitions", str(tasks))
-            self.spark.conf.set("spark.sql.adaptive.enabled", str(not is_small).lower())
-            self.spark.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1" if is_small else BROADCAST_BYTES)
-            self._tasks = tasks
+        self.spark.conf.set("spark.sql.shuffle.partitions", str(tasks))
+        self.spark.conf.set("spark.sql.adaptive.enabled", str(not is_small).lower())
+        self.spark.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1" if is_small else BROADCAST_BYTES)
         return is_small
 
 

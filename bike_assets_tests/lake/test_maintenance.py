@@ -260,11 +260,31 @@ def test_a_day_of_few_files_is_not_gathered(tmp_path: Path, every_fifth: int) ->
 def test_a_file_that_is_large_enough_is_gathered_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every_fifth: int
 ) -> None:
-    scattered(tmp_path)
-    large = set(open_table(tmp_path, EVENTS_STATION_STATUS).file_uris())
-    monkeypatch.setattr(maintenance, "GATHERED_BYTES", 1)
-    appended(tmp_path, every_fifth)
-    assert large <= set(open_table(tmp_path, EVENTS_STATION_STATUS).file_uris())
+    stations = (station_status(station_id=f"{each}") for each in range(20_000))
+    write_messages(tmp_path, EVENTS_STATION_STATUS, *stations)
+    (large,) = open_table(tmp_path, EVENTS_STATION_STATUS).file_uris()
+    add(tmp_path, FIRST)
+    sizes = pa.table(open_table(tmp_path, EVENTS_STATION_STATUS).get_add_actions())["size_bytes"].to_pylist()
+    monkeypatch.setattr(maintenance, "GATHERED_BYTES", max(sizes))
+    assert 10 * min(sizes) < max(sizes)
+    for _ in range(every_fifth - 2):
+        add(tmp_path, FIRST)
+    gather(tmp_path, open_table(tmp_path, EVENTS_STATION_STATUS), EVENTS_STATION_STATUS)
+    assert files_of(tmp_path, FIRST) == every_fifth, "four small ones: too few"
+    for _ in range(every_fifth):
+        add(tmp_path, FIRST)
+    gather(tmp_path, open_table(tmp_path, EVENTS_STATION_STATUS), EVENTS_STATION_STATUS)
+    assert large in open_table(tmp_path, EVENTS_STATION_STATUS).file_uris()
+    assert files_of(tmp_path, FIRST) == 2
+
+
+def test_only_the_newest_days_are_gathered(tmp_path: Path, every_fifth: int) -> None:
+    days = [FIRST + timedelta(days=each) for each in range(3)]
+    for day in days:
+        for _ in range(every_fifth):
+            add(tmp_path, day)
+    gather(tmp_path, open_table(tmp_path, EVENTS_STATION_STATUS), EVENTS_STATION_STATUS)
+    assert [files_of(tmp_path, day) for day in days] == [every_fifth, 1, 1]
 
 
 # Exactly once hangs on it

@@ -75,3 +75,14 @@ def test_a_table_without_days_has_one_version(tmp_path: Path) -> None:
 
 def test_a_table_that_nobody_has_made_has_no_version(tmp_path: Path) -> None:
     assert versions(tmp_path, DIM_SYSTEM) == {}
+
+
+@pytest.mark.parametrize("torn", [b"", b"{"], ids=["empty", "cut"])
+def test_a_note_that_a_power_cut_tore_is_written_anew(lake: Path, torn: bytes) -> None:
+    compacted(lake)
+    (note,) = (lake / "_versions").iterdir()
+    note.write_bytes(torn)
+    polled(lake, 2)
+    before = versions(lake, EVENTS_POLLS)
+    assert compacted(lake) == 1
+    assert versions(lake, EVENTS_POLLS)[DAY] == before[DAY]

@@ -5,21 +5,32 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from bike_assets.lake.duck import connect
 from bike_assets.lake.maintenance import retain
 from bike_assets.lake.replaced import take_out
-from bike_assets.lake.rows import Days
-from bike_assets.lake.tables import open_table, table_path
+from bike_assets.lake.rows import Days, read_rows
+from bike_assets.lake.tables import OpenTables, open_table, table_path
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.messages import EventKind, Poll, StationStatus
+from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_SYSTEM_INFORMATION
-from bike_assets.model.warehouse import DIM_STATION, DIM_SYSTEM, FACT_STATION_HOUR, WAREHOUSE_TABLES
+from bike_assets.model.warehouse import (
+    DIM_STATION,
+    DIM_SYSTEM,
+    FACT_STATION_DAY,
+    FACT_STATION_HOUR,
+    FACT_SYSTEM_DAY,
+    WAREHOUSE_TABLES,
+)
 from bike_assets.quality.warehouse import local_dates_fit_zone
 from bike_assets.warehouse import build as building
-from bike_assets.warehouse.build import build
+from bike_assets.warehouse.build import Builder, build
 from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.model.builders import NOON, poll, station_status, system_information
 
@@ -83,6 +94,44 @@ def test_what_spark_writes_is_what_is_written_without_it(
     assert all_built() == by_hand
     commits = sorted((table_path(lake, FACT_STATION_HOUR) / "_delta_log").glob("*.json"))
     assert ["Spark" in commit.read_text() for commit in commits] == [False, False, True]
+
+
+def test_what_came_between_two_builds_of_a_run_is_in_the_second(spark: SparkSession, lake: Path) -> None:
+    run = Builder(spark, OpenTables(lake))
+    run.build(DIM_SYSTEM, ONE)
+    assert run.build(FACT_STATION_HOUR, ONE) == run.build(FACT_STATION_HOUR, ONE) == 12
+    _, events = at_noon_of(DAY)
+    write_messages(lake, EVENTS_STATION_STATUS, *(msgspec.structs.replace(each, station_id="2") for each in events))
+    assert run.build(FACT_STATION_HOUR, ONE) == 24
+
+
+def test_a_run_reads_what_its_tables_are_made_of_once(
+    spark: SparkSession, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[str, Days | None]] = []
+
+    def noted(delta: DeltaTable, table: Table, days: Days | None = None) -> pa.Table:
+        read.append((table.name, days))
+        return read_rows(delta, table, days)
+
+    monkeypatch.setattr(building, "read_rows", noted)
+    run = Builder(spark, OpenTables(lake))
+    for table in (DIM_SYSTEM, DIM_STATION, FACT_STATION_HOUR, FACT_STATION_DAY, FACT_SYSTEM_DAY):
+        run.build(table, ONE)
+    hours_and_zones = {(FACT_STATION_HOUR.name, (DAY - timedelta(days=1), NEXT)), (DIM_SYSTEM.name, None)}
+    assert hours_and_zones <= set(read)
+    again = [each for each in read if read.count(each) > 1]
+    # Each dimension reads itself before it is written, and is another one then.
+    assert set(again) <= {(DIM_SYSTEM.name, None), (DIM_STATION.name, None)}
+    assert len(again) <= 4
+
+
+def test_a_session_whose_settings_were_put_back_is_set_again(spark: SparkSession, lake: Path) -> None:
+    run = Builder(spark, OpenTables(lake))
+    for _ in range(2):
+        spark.conf.set("spark.sql.shuffle.partitions", "7")
+        run.build(DIM_SYSTEM, ONE)
+        assert spark.conf.get("spark.sql.shuffle.partitions") == "1"
 
 
 def test_two_runs_of_one_day_at_once_leave_it_once(spark: SparkSession, lake: Path) -> None:
