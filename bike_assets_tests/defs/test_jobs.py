@@ -33,6 +33,7 @@ from bike_assets.model.warehouse import (
     FACT_SYSTEM_DAY,
     WAREHOUSE_TABLES,
 )
+from bike_assets.warehouse.build import Builder
 from bike_assets_tests.defs.conftest import Home, failure
 from bike_assets_tests.defs.test_members import POLLED
 from bike_assets_tests.exports.test_files import DAY, a_city
@@ -274,7 +275,7 @@ def test_rebuild_brings_the_customers_to_what_their_list_says(home: Home, monkey
 
 def test_a_step_whose_spark_driver_went_away_is_done_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     build = Mock(side_effect=[SparkLost("It went away."), SparkLost("And again."), 4])
-    monkeypatch.setattr("bike_assets.warehouse.build.build", build)
+    monkeypatch.setattr(Builder, "build", lambda builder, *what: build(builder.spark, *what))
     monkeypatch.setattr("bike_assets.defs.resources.SPARK_STARTS_S", 0)
     result = launched(home, "rebuild", {"ops": {"rebuild_table": {"config": {"what": DIM_SYSTEM.name}}}},
                       resources={"spark": NoSpark()})  # fmt: skip
