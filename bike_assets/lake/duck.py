@@ -6,7 +6,6 @@ Nothing is served from a DuckDB file: one that a process writes cannot be opened
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -15,7 +14,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from bike_assets.lake.tables import OpenTables, is_there, open_table, table_path
+from bike_assets.lake.tables import OpenTables, is_there, table_path
 from bike_assets.model.constants import ABANDONED_AFTER, MAX_GAP
 from bike_assets.model.errors import LakeBroken, WrongQuery
 from bike_assets.model.schema import Table
@@ -44,9 +43,9 @@ def connect(lake: Path, tables: Sequence[Table] = TABLES) -> duckdb.DuckDBPyConn
     No file is opened before a question needs it. So a table that is broken fails the questions about it and no
     others, and neither a view nor a question about some days takes longer for the days beside them.
     """
-    con = _opened(tables)
+    con, opened = _opened(tables), OpenTables(lake)
     for table in tables:
-        _show(con, lake, table)
+        _show(con, opened, table)
     _show_latest(con, tables)
     return con
 
@@ -58,7 +57,7 @@ class Views:
 
     def __init__(self, tables: OpenTables) -> None:
         self._tables = tables
-        self._shown: dict[str, int] = {}
+        self._shown: dict[str, int | None] = {}
         self._con: duckdb.DuckDBPyConnection | None = None
 
     def newest(self, tables: Sequence[Table] = TABLES) -> duckdb.DuckDBPyConnection:
@@ -71,19 +70,8 @@ class Views:
                 _broken(self._con, table, f"{table.name} was not asked for.")
             _show_latest(self._con, TABLES)
         for table in tables:
-            self._look(self._con, table)
+            self._shown[table.name] = _show(self._con, self._tables, table, self._shown.pop(table.name, None))
         return self._con
-
-    def _look(self, con: duckdb.DuckDBPyConnection, table: Table) -> None:
-        shown = self._shown.pop(table.name, None)
-        if is_there(self._tables.lake, table):
-            with suppress(LakeBroken, duckdb.Error):  # told by the view that is made below
-                opened = self._tables.newest(table)
-                if opened.version() != shown:
-                    _show_files(con, table, opened)
-                self._shown[table.name] = opened.version()
-                return
-        _show(con, self._tables.lake, table)
 
     def close(self) -> None:
         """Close the connection; the next look opens another."""
@@ -97,10 +85,10 @@ def connect_read_only(lake: Path, query: str) -> duckdb.DuckDBPyConnection:
 
     Every table can be described; of those that the question names the files are opened.
     """
-    con = _opened(TABLES)
+    con, opened = _opened(TABLES), OpenTables(lake)
     for table in TABLES:
         if _is_named(table, query):
-            _show(con, lake, table)
+            _show(con, opened, table)
         else:
             _broken(con, table, f"Name {table.name} in the question: only what it names is opened.")
     _show_latest(con, TABLES)
@@ -124,16 +112,23 @@ def _is_named(table: Table, query: str) -> bool:
     return any(name in query.lower() for name in (table.path[1], *_VIEWS_OF.get(table, ())))
 
 
-def _show(con: duckdb.DuckDBPyConnection, lake: Path, table: Table) -> None:
-    if not is_there(lake, table):
+def _show(
+    con: duckdb.DuckDBPyConnection, tables: OpenTables, table: Table, shown: int | None = None
+) -> int | None:
+    """Make the table's view, unless `shown` is its newest version; the version that the view shows, None where none."""
+    if not is_there(tables.lake, table):
         _empty(con, table)
-        return
+        return None
     try:
-        _show_files(con, table, open_table(lake, table))
+        opened = tables.newest(table)
+        if opened.version() != shown:
+            _show_files(con, table, opened)
+        return opened.version()
     except LakeBroken as err:
         _broken(con, table, str(err))
     except duckdb.Error as err:
         _broken(con, table, _unreadable(table, err))
+    return None
 
 
 def _show_files(con: duckdb.DuckDBPyConnection, table: Table, opened: DeltaTable) -> None:

@@ -7,7 +7,6 @@ no stream reads their rows again, and what `txnAppId` fixed stays in the log.
 import math
 import os
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from bike_assets.lake.rewriting import rewriting
 from bike_assets.lake.rows import COMMIT_ONLY
-from bike_assets.lake.tables import checkpoint, is_there, open_table, table_path
+from bike_assets.lake.tables import checkpoint, files_by_day, is_there, open_table, table_path
 from bike_assets.lake.versions import Day, note_compaction
 from bike_assets.model.errors import LakeBroken
 from bike_assets.model.schema import Table
@@ -76,14 +74,14 @@ def compact(lake: Path, table: Table, days: Collection[date]) -> Maintained:
     """
     if not is_there(lake, table):
         return _NOTHING
-    before = _files_by_day(lake, table)
+    before = _sizes(lake, table)
     asked = sorted((day for day in before if day is None or day in days), key=str)
     scattered = [day for day in asked if _is_scattered(before[day])]
     with rewriting(lake, table) as may:
         done = tuple(day for day in scattered if may and _committed(lake, table, partial(_order, lake, table, day)))
     if done:
         checkpoint(open_table(lake, table), table)
-    after = _files_by_day(lake, table)
+    after = _sizes(lake, table)
     left = tuple(day for day in scattered if day not in done)
     return Maintained(_size_of(before, asked), _size_of(after, asked), done, left)
 
@@ -97,7 +95,7 @@ def gather(lake: Path, delta: DeltaTable, table: Table) -> None:
     """
     if delta.version() % GATHERED_AT:
         return
-    files = _files_by_day(lake, table)
+    files = files_by_day(delta, table, "size_bytes")
     newest = sorted(files, key=str)[-GATHERED_DAYS:]
     with rewriting(lake, table) as may:
         for day in newest:
@@ -122,7 +120,7 @@ def retain(lake: Path, table: Table, keep_days: int | None, today: date) -> Main
     """
     if not is_there(lake, table):
         return _NOTHING
-    before = _files_by_day(lake, table)
+    before = _sizes(lake, table)
     whole = _size_of(before, before)
     if keep_days is None:
         return Maintained(whole, whole)
@@ -133,7 +131,7 @@ def retain(lake: Path, table: Table, keep_days: int | None, today: date) -> Main
     where = f"{table.partitioned_by[0]} < DATE '{first_kept}'"
     if not _committed(lake, table, lambda delta: delta.delete(where, post_commithook_properties=COMMIT_ONLY)):
         return Maintained(whole, whole, left=old)
-    after = _files_by_day(lake, table)
+    after = _sizes(lake, table)
     return Maintained(whole, _size_of(after, after), done=old)
 
 
@@ -234,15 +232,9 @@ def _broken(table: Table) -> Iterator[None]:
         raise LakeBroken(f"{table.name} could not be maintained: {str(err).splitlines()[0]}") from None
 
 
-def _files_by_day(lake: Path, table: Table) -> dict[Day, list[int]]:
-    """The bytes of each file of each day, by the table's log."""
-    files = pa.table(open_table(lake, table).get_add_actions(flatten=True))
-    sizes = files["size_bytes"].to_pylist()
-    days = files[f"partition.{table.partitioned_by[0]}"].to_pylist() if table.partitioned_by else [None] * len(sizes)
-    found: defaultdict[Day, list[int]] = defaultdict(list)
-    for day, size in zip(days, sizes, strict=True):
-        found[day].append(size)
-    return found
+def _sizes(lake: Path, table: Table) -> dict[Day, list[int]]:
+    """The bytes of each file of each day, by the table's newest log."""
+    return files_by_day(open_table(lake, table), table, "size_bytes")
 
 
 def _size_of(files: dict[Day, list[int]], days: Collection[Day]) -> Size:

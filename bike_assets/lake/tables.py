@@ -1,9 +1,7 @@
 """The lake's Delta tables: made from the model, and looked at without a JVM."""
 
 import json
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import defaultdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -67,15 +65,8 @@ def ensure_table(lake: Path, table: Table) -> None:
 
 def open_table(lake: Path, table: Table) -> DeltaTable:
     """The table at its newest version. Raises LakeBroken naming it."""
-    with _told(table):
-        return DeltaTable(str(table_path(lake, table)))
-
-
-@contextmanager
-def _told(table: Table) -> Iterator[None]:
-    """deltalake's errors as LakeBroken."""
     try:
-        yield
+        return DeltaTable(str(table_path(lake, table)))
     except TableNotFoundError:
         raise LakeBroken(f"{table.name} does not exist yet; `bike drain` makes it.") from None
     except (DeltaError, OSError) as err:
@@ -139,18 +130,20 @@ class OpenTables:
         if opened is None:
             opened = open_table(self.lake, table)
         elif _has_newer(opened):
-            with _told(table):
+            try:
                 opened.update_incremental()
-        self._opened[table.name] = opened  # not where that failed: it is opened anew then
+            except (DeltaError, OSError):  # the entries that would follow were let go, perhaps
+                opened = open_table(self.lake, table)
+        self._opened[table.name] = opened
         return opened
 
     def rows_by_day(self, table: Table) -> dict[date | None, int]:
         """How many rows each day has, by the log alone; under None those of a table without days."""
-        return _by_day(self.newest(table), table, "num_records") if is_there(self.lake, table) else {}
+        return _sums_by_day(self.newest(table), table, "num_records") if is_there(self.lake, table) else {}
 
     def bytes_by_day(self, table: Table) -> dict[date | None, int]:
         """How many bytes the files of each day have, by the log alone; under None those of a table without days."""
-        return _by_day(self.newest(table), table, "size_bytes") if is_there(self.lake, table) else {}
+        return _sums_by_day(self.newest(table), table, "size_bytes") if is_there(self.lake, table) else {}
 
 
 def _has_newer(delta: DeltaTable) -> bool:
@@ -174,7 +167,7 @@ def rows_by_day(lake: Path, table: Table) -> dict[date | None, int]:
 
 def rows_in(delta: DeltaTable, table: Table, days: tuple[date, date] | None = None) -> int:
     """How many rows a table that was opened has, or these days of it."""
-    return _sum_of(_by_day(delta, table, "num_records"), days if table.partitioned_by else None)
+    return _sum_of(_sums_by_day(delta, table, "num_records"), days if table.partitioned_by else None)
 
 
 def _sum_of(by_day: dict[date | None, int], days: tuple[date, date] | None) -> int:
@@ -184,12 +177,16 @@ def _sum_of(by_day: dict[date | None, int], days: tuple[date, date] | None) -> i
     return sum(count for day, count in by_day.items() if day is not None and first <= day <= last)
 
 
-def _by_day(delta: DeltaTable, table: Table, column: str) -> dict[date | None, int]:
-    """The sum of a figure that the log has of each file."""
+def _sums_by_day(delta: DeltaTable, table: Table, column: str) -> dict[date | None, int]:
+    return {day: sum(figures) for day, figures in files_by_day(delta, table, column).items()}
+
+
+def files_by_day(delta: DeltaTable, table: Table, column: str) -> dict[date | None, list[Any]]:
+    """What the log has in a column of each file, by day; under None those of a table without days."""
     files = pa.table(delta.get_add_actions(flatten=True))
-    counts = files[column].to_pylist()
-    days = files[f"partition.{table.partitioned_by[0]}"].to_pylist() if table.partitioned_by else [None] * len(counts)
-    found: Counter[date | None] = Counter()
-    for day, count in zip(days, counts, strict=True):
-        found[day] += count
-    return dict(found)
+    values = files[column].to_pylist()
+    days = files[f"partition.{table.partitioned_by[0]}"].to_pylist() if table.partitioned_by else [None] * len(values)
+    found: defaultdict[date | None, list[Any]] = defaultdict(list)
+    for day, value in zip(days, values, strict=True):
+        found[day].append(value)
+    return found

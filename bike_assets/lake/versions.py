@@ -7,17 +7,15 @@ compaction that was killed just after its commit, makes the day seem newer than 
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from urllib.parse import unquote
 
-import pyarrow as pa
 from deltalake import DeltaTable
 
 from bike_assets.files import write_whole
-from bike_assets.lake.tables import actions_of, is_there, open_table
+from bike_assets.lake.tables import actions_of, files_by_day, is_there, open_table
 from bike_assets.model.schema import Table
 
 Day = date | None
@@ -57,13 +55,7 @@ def _compacted(delta: DeltaTable) -> tuple[set[str], set[str]]:
 
 def _files(delta: DeltaTable, table: Table) -> dict[Day, set[str]]:
     """The paths of each day's files."""
-    files = pa.table(delta.get_add_actions(flatten=True))
-    paths = files["path"].to_pylist()
-    days = files[f"partition.{table.partitioned_by[0]}"].to_pylist() if table.partitioned_by else [None] * len(paths)
-    found: defaultdict[Day, set[str]] = defaultdict(set)
-    for day, path in zip(days, paths, strict=True):
-        found[day].add(unquote(path))
-    return found
+    return {day: set(map(unquote, paths)) for day, paths in files_by_day(delta, table, "path").items()}
 
 
 def _version(moved: dict[str, str], paths: Iterable[str]) -> str:

@@ -213,7 +213,7 @@ def test_a_question_opens_no_other_table(tmp_path: Path, monkeypatch: pytest.Mon
         opened.append(table)
         return open_table(lake, table)
 
-    monkeypatch.setattr(duck, "open_table", seen)
+    monkeypatch.setattr("bike_assets.lake.tables.open_table", seen)
     assert ask(tmp_path, "SELECT count(*) FROM events.polls").rows == [(1,)]
     assert opened == [EVENTS_POLLS]
 
