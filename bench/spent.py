@@ -27,9 +27,10 @@ def spent(work: Callable[[], object]) -> Spent:
     return Spent(time.perf_counter() - wall, _cpu_s() - cpu)
 
 
-def warm(work: Callable[[], object]) -> Spent:
-    """The cost of the work when it is done for the second time."""
-    work()
+def warm(work: Callable[[], object], before: int = 1) -> Spent:
+    """The cost of the work when it was done so often before."""
+    for _ in range(before):
+        work()
     return spent(work)
 
 

@@ -30,6 +30,8 @@ REPEATS = 5
 BUILD_WANTED_S, GROWTH_WANTED = 120.0, 1.2
 QUERY = "SELECT system_id, local_hour, sum(departures) FROM warehouse.fact_station_hour WHERE {days} GROUP BY ALL"
 ONE = timedelta(days=1)
+KEPT = {"delta.deletedFileRetentionDuration": "interval 1 week", "delta.logRetentionDuration": "interval 30 days"}
+"""How long a table's log keeps what it has no more, where the table does not say so."""
 
 
 def run(days: int = DAYS) -> None:
@@ -61,13 +63,14 @@ def run(days: int = DAYS) -> None:
 
 
 def _measured(spark: SparkSession, template: Path, lake: Path, days: int) -> dict[str, float]:
-    """A lake of so many days and one more: the days built in one run; after a night's compaction the last day again
-    and a query, medians."""
+    """A lake of so many days and one more: the days built in one run; after a night's compaction, and the week that
+    lets old entries of the log go, the last day again and a query, medians."""
     last = DAY + (days - 1) * ONE
     events = write_days(template, lake, DAY, days + 1)
     say(f"year: {days} days, {events:,} events")
     whole = spent(lambda: _build(spark, lake, DAY, last))
     night = spent(lambda: _compact(lake, DAY, last))
+    _let_go(lake)
     more = _median([spent(lambda: _build(spark, lake, last + ONE, last + ONE)) for _ in range(REPEATS)])
     # The same week of the year is asked for: what lies beside it must not make it slower.
     asked = QUERY.format(days=f"utc_date BETWEEN DATE '{last - (WEEK - 1) * ONE}' AND DATE '{last}'")
@@ -87,6 +90,17 @@ def _compact(lake: Path, first: date, last: date) -> None:
     """What the first night does: a build in one run leaves some files a day."""
     for table in WAREHOUSE_TABLES:
         compact(lake, table, [first + n * ONE for n in range((last - first).days + 1)])
+
+
+def _let_go(lake: Path) -> None:
+    """What is old in the logs goes, as it does a week later: of days that were built one by one, few entries are
+    younger than that, of a year built at once, all."""
+    for table in WAREHOUSE_TABLES:
+        open_table(lake, table).alter.set_table_properties(dict.fromkeys(KEPT, "interval 0 days"))
+        delta = open_table(lake, table)
+        delta.create_checkpoint()
+        delta.cleanup_metadata()
+        delta.alter.set_table_properties(KEPT | dict(table.properties))
 
 
 def _median(costs: list[Spent]) -> float:
