@@ -27,8 +27,8 @@ HEAVY = {
     "test_replay.py": 2, "test_checked_recordings.py": 2, "test_containers.py": 2, "test_by_hand.py": 2,
     "test_sentences.py": 2, "test_replace.py": 2, "test_killed_sales.py": 2, "test_forgotten_member.py": 2,
 }  # fmt: skip
-"""Tests that start brokers, Sparks and services as a user would, in two lots: more of them at once would wait for
-each other. The third worker has the others meanwhile, on what these leave of two cores.
+"""Tests that start brokers, Sparks and services as a user would, in two lots, one for each worker: more of them at
+once would wait for each other.
 """
 
 CHECKOUT = Path(__file__).parents[1]
@@ -56,7 +56,7 @@ def pytest_configure() -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
-    """How the workers share the tests."""
+    """How the two workers share the tests."""
     return ByFile(config, log)
 
 

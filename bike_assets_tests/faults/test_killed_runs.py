@@ -131,7 +131,7 @@ class ControlRoom:
         """Cancel a run as the UI does, and see that it ends."""
         assert self.ask(CANCEL % run)["terminateRun"] == {"__typename": "TerminateRunSuccess"}
         wait_until(lambda: self.runs_of(run) == ["CANCELED"], ENDS_S, "it was cancelled")
-        wait_until(lambda: not psutil.pid_exists(worker), ENDS_S, "its process ends")
+        has_ended(worker)
 
     def ends_well(self, root: str) -> None:
         """Nothing goes on for ever: the run failed once, and was done again."""
@@ -148,6 +148,11 @@ def kill(*pids: int) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def has_ended(worker: int) -> None:
+    """Wait until a run's process is gone: after its warm process was killed it goes on for a moment."""
+    wait_until(lambda: not psutil.pid_exists(worker), ENDS_S, "its process ends")
 
 
 def warm_process_of(worker: int) -> int:
@@ -184,7 +189,7 @@ def test_a_run_whose_warm_process_is_killed_ends_with_it_and_is_started_again(ro
     run = room.launched()
     (worker,) = room.workers()
     kill(warm_process_of(worker))
-    wait_until(lambda: not psutil.pid_exists(worker), ENDS_S, "its process ends too")
+    has_ended(worker)
     room.ends_well(run)
     _, again = room.workers()
     assert again != worker
@@ -260,5 +265,6 @@ def test_with_a_record_in_postgresql_it_is_the_same(postgres: Postgres, tmp_path
             run = room.launched()
             (worker,) = room.workers()
             kill(victim(worker))
+            has_ended(worker)
             room.ends_well(run)
     assert postgres.psql("SELECT count(*) FROM runs WHERE status = 'SUCCESS'") == "2"
