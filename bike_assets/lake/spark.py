@@ -11,6 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.connect.dataframe import DataFrame as ConnectDataFrame
 from pyspark.sql.types import (
     BooleanType,
     DataType,
@@ -71,6 +72,8 @@ _CONFIG = {
     "spark.sql.codegen.cache.maxEntries": "2000",
     # Where in Python a column was named is found out at each call, for messages that name it.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
+    # A batch is kept for moments: to look how its columns could be packed takes longer than to write and read them.
+    "spark.sql.inMemoryColumnarStorage.compressed": "false",
     "spark.sql.streaming.noDataProgressEventInterval": "1000",
     "spark.sql.streaming.checkpointFileManagerClass": (
         "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
@@ -147,6 +150,16 @@ def frame(spark: SparkSession, table: Table, rows: pa.Table) -> DataFrame:
     # Spark takes no table of Arrow's without rows, and makes a frame of an empty list by a Python of its own.
     columns = (F.lit(None).cast(_TYPES[column.type]).alias(column.name) for column in table.columns)
     return spark.range(0).select(*columns).coalesce(1)
+
+
+def taken(rows: DataFrame, table: Table) -> pa.Table:
+    """Few rows, of the table's columns, taken from Spark.
+
+    Spark Connect's `toArrow` first has the driver analyse the whole plan to learn its schema, which is the table's.
+    """
+    if isinstance(rows, ConnectDataFrame):
+        rows._cached_schema = spark_schema(table.columns)  # noqa: SLF001 - where PySpark keeps what it was told
+    return rows.toArrow()
 
 
 def read_table(spark: SparkSession, lake: Path, table: Table) -> DataFrame:

@@ -23,7 +23,7 @@ from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_REJECTIONS, EVENTS_TABLES
 from bike_assets.model.topics import REJECTIONS, TOPICS, Topic
 from bike_assets.stream.floors import floors
-from bike_assets.stream.messages import UNREADABLE, is_tombstone, rows_of, unreadable_of, with_readability
+from bike_assets.stream.messages import UNREADABLE, is_tombstone, rows_of, unreadable_of, with_rows
 from bike_assets.stream.progress import EVENTS
 
 log = structlog.get_logger()
@@ -99,10 +99,10 @@ def write_batch(batch: DataFrame, batch_id: int, tables: OpenTables, rows: Count
             .save(str(table_path(tables.lake, table)))
         )
 
-    messages = with_readability(batch, SOURCES).persist()
+    messages = with_rows(batch, SOURCES).persist()
     try:
         counted = messages.groupBy("topic", "is_readable").agg(
-            F.count("*").alias("messages"), F.sum(F.length("value")).alias("bytes")
+            F.count("*").alias("messages"), F.sum("bytes").alias("bytes")
         ).collect()  # fmt: skip
         readable = {row["topic"]: row["messages"] for row in counted if row["is_readable"]}
         unreadable = sum(row["messages"] for row in counted if not row["is_readable"])

@@ -1,6 +1,6 @@
 """Kafka messages as rows of their table. Pure: frames in, frames out."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812  Spark's own convention
@@ -27,26 +27,35 @@ def is_tombstone() -> Column:
     return F.col("topic").isin(compacted) & F.col("value").isNull()
 
 
-def with_readability(messages: DataFrame, topics: Iterable[Topic]) -> DataFrame:
-    """Add `is_readable`: whether a message is one of its topic's.
+def with_rows(messages: DataFrame, topics: Sequence[Topic]) -> DataFrame:
+    """Read each message once: as a row of its topic's table, if it is one.
 
-    In:  Kafka's columns `topic, partition, offset, timestamp, key, value`.
+    In:  Kafka's columns `topic, partition, offset, timestamp, key, value`, of these topics.
+    Out: the same with `bytes`, the value's length; a column of each topic's name with the row, null in the others'
+         messages; and `is_readable`. The value is left only where that is false.
     `from_json` gives nulls where it cannot read: a message that it marks as corrupt, or in which a
     required field is null, is unreadable, and must never become a row of nulls.
     """
-    readable = F.lit(False)
+    own = {topic.name: F.col("topic") == topic.name for topic in topics}
+    parsed = {topic.name: F.when(own[topic.name], _parsed(_table(topic))) for topic in topics}
+    is_readable = F.lit(False)
     for topic in topics:
-        readable = F.when(F.col("topic") == topic.name, _is_readable(_table(topic))).otherwise(readable)
-    return messages.withColumn("is_readable", readable)
+        is_readable = F.when(own[topic.name], _holds(F.col(topic.name), _table(topic))).otherwise(is_readable)
+    return (
+        messages.withColumns(parsed)
+        .withColumns({"is_readable": is_readable, "bytes": F.length("value")})
+        .withColumn("value", F.when(~F.col("is_readable"), F.col("value")))
+    )
 
 
 def rows_of(messages: DataFrame, topic: Topic) -> DataFrame:
     """The readable messages of one topic as rows of its table, in the order of its columns."""
     table = _table(topic)
-    own = messages.where((F.col("topic") == topic.name) & F.col("is_readable"))
     return (
-        own.withColumn("row", _parsed(table))
-        .select("row.*", F.col("partition").alias("kafka_partition"), F.col("offset").alias("kafka_offset"))
+        messages.where((F.col("topic") == topic.name) & F.col("is_readable"))
+        .select(
+            f"{topic.name}.*", F.col("partition").alias("kafka_partition"), F.col("offset").alias("kafka_offset")
+        )
         .withColumn("utc_date", F.to_date(table.dated_by))
         .select(*(column.name for column in table.columns))
     )
@@ -88,11 +97,6 @@ def _text() -> Column:
 def _parsed(table: Table) -> Column:
     schema = spark_schema(_own_columns(table)).add(_CORRUPT, "string")
     return F.from_json(_text(), schema, {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT})
-
-
-def _is_readable(table: Table) -> Column:
-    # By a function over an array of one: each mention of the parsed row would else parse the message once more.
-    return F.exists(F.array(_parsed(table)), lambda row: _holds(row, table))
 
 
 def _holds(row: Column, table: Table) -> Column:

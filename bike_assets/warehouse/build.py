@@ -13,7 +13,6 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 from deltalake import DeltaTable
@@ -24,7 +23,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from bike_assets.lake.duck import connect
 from bike_assets.lake.rows import Days, read_rows, replace_rows
-from bike_assets.lake.spark import SPARKS, frame, is_conflict, is_lost, read_table
+from bike_assets.lake.spark import SPARKS, frame, is_conflict, is_lost, read_table, taken
 from bike_assets.lake.tables import OpenTables, ensure_table, open_table, rows_in, table_path
 from bike_assets.model.errors import LakeBroken, SparkLost
 from bike_assets.model.schema import Table
@@ -112,7 +111,8 @@ class Builder:
             # Each try looks at the tables anew: another run has written since, from newer events perhaps.
             lake = _Lake(self.spark, self._tables, self._frames)
             try:
-                return _by_hand(lake, table, days) if self._tuned(lake, table, days) else _by_spark(lake, table, days)
+                is_small = self._tuned(lake, table, days) or _has_few_rows(lake, table, days)
+                return _by_hand(lake, table, days) if is_small else _by_spark(lake, table, days)
             except (*SPARKS, CommitFailedError) as err:
                 if tries == TRIES - 1 or not (isinstance(err, CommitFailedError) or is_conflict(err)):
                     raise
@@ -289,10 +289,18 @@ _COMPUTED: dict[str, Callable[[_Lake, Days | None], DataFrame]] = {
 }
 
 
+def _has_few_rows(lake: _Lake, table: Table, days: Days | None) -> bool:
+    """Whether the table gets few rows of however many events: one a date, a system, or a system and date."""
+    if any(column.name == "station_id" for column in table.columns):
+        return False
+    first, last = days if days is not None and table.partitioned_by else (date.min, date.min)
+    return lake.rows(DIM_SYSTEM) * ((last - first).days + 1) <= FEW_ROWS
+
+
 def _by_hand(lake: _Lake, table: Table, days: Days | None) -> int:
     """Few rows: taken from Spark and written here."""
     before = lake.opened(table)  # a write after this one is another's, and a conflict
-    rows: pa.Table = _COMPUTED[table.name](lake, days).toArrow()
+    rows = taken(_COMPUTED[table.name](lake, days), table)
     with _turn(lake.path, table):
         replace_rows(before, table, rows, days)
     return len(rows)

@@ -25,7 +25,7 @@ from bike_assets.model.topics import POLLS, STATION_STATUS, VEHICLE_TOTALS
 from bike_assets.stream import live
 from bike_assets.stream.events import SOURCES
 from bike_assets.stream.live import replace_minutes, stretches, system_minutes
-from bike_assets.stream.messages import rows_of, with_readability
+from bike_assets.stream.messages import rows_of, with_rows
 from bike_assets_tests.model.builders import vehicle_totals
 from bike_assets_tests.stream.builders import NOON, Message, batch, poll, status
 
@@ -37,7 +37,7 @@ HOUR = timedelta(hours=1)
 
 def minutes(spark: SparkSession, *messages: Message) -> list[Row]:
     """The minutes that these messages make."""
-    read = with_readability(batch(spark, *messages), (STATION_STATUS, POLLS))
+    read = with_rows(batch(spark, *messages), (STATION_STATUS, POLLS))
     return system_minutes(rows_of(read, STATION_STATUS), rows_of(read, POLLS)).orderBy("minute").collect()
 
 
@@ -85,7 +85,7 @@ class Lake:
             ensure_table(path, table)
 
     def add(self, *messages: Message) -> None:
-        read = with_readability(batch(self.spark, *messages), SOURCES)
+        read = with_rows(batch(self.spark, *messages), SOURCES)
         for topic in {each.topic.name: each.topic for each in messages}.values():
             assert topic.table is not None
             rows_of(read, topic).write.format("delta").mode("append").save(str(table_path(self.path, topic.table)))
