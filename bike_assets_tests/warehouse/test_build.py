@@ -106,6 +106,7 @@ def test_what_spark_writes_is_what_is_written_without_it_as_what_has_few_rows_al
     monkeypatch.setattr(building, "FEW_ROWS", few_rows)
     assert all_built() == by_hand
     assert {table for table in WAREHOUSE_TABLES if "Spark" in commits(table)[-1].read_text()} == by_spark
+    assert ["Spark" in commit.read_text() for commit in commits(FACT_STATION_HOUR)] == [False, False, True]
 
 
 def test_what_came_between_two_builds_of_a_run_is_in_the_second(spark: SparkSession, lake: Path) -> None:
