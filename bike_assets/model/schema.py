@@ -59,15 +59,26 @@ class Table:
         Who opens a table reads all commits since the last checkpoint. A stream commits each few seconds, the warehouse
         some times a day.
         """
-        features = {
+        return {
             "delta.enableDeletionVectors": "false",
             "delta.checkpointInterval": "10" if self.path[0] == "warehouse" else "100",
             "delta.logRetentionDuration": f"interval {self.log_retention_days} days",
+            "delta.dataSkippingStatsColumns": ",".join(self._looked_for()),
         }
-        # A file's least and greatest values stand in the log, which outlives the file.
-        if self.is_personal:
-            features["delta.dataSkippingStatsColumns"] = "kafka_partition,kafka_offset"
-        return features
+
+    def _looked_for(self) -> tuple[str, ...]:
+        """Columns whose least and greatest values in each file stand in the log, for readers to pass over files.
+
+        By its key and by time is how a table is asked; each column more costs whoever writes a row, and a longer log.
+        """
+        if self.is_personal:  # the log outlives the file
+            return "kafka_partition", "kafka_offset"
+        return tuple(
+            column.name
+            for column in self.columns
+            if column.name not in self.partitioned_by
+            and (column.name in self.grain or column.type in ("date", "timestamp"))
+        )
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)

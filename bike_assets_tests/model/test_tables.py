@@ -82,6 +82,14 @@ def test_every_table_is_without_deletion_vectors_and_keeps_a_short_log() -> None
     assert LIVE_SYSTEM_MINUTE.properties["delta.logRetentionDuration"] == "interval 1 days"
 
 
+def test_the_log_has_the_range_of_each_file_for_keys_and_times_alone() -> None:
+    ranged = {table.name: table.properties["delta.dataSkippingStatsColumns"].split(",") for table in TABLES}
+    assert ranged["warehouse.fact_station_hour"] == ["system_id", "station_id", "hour_start", "local_date"]
+    for table in TABLES:
+        assert set(ranged[table.name]) <= {column.name for column in table.columns} - set(table.partitioned_by)
+        assert not table.dated_by or table.is_personal or table.dated_by in ranged[table.name]
+
+
 def test_names_are_taken_once() -> None:
     assert len({table.name for table in TABLES}) == len(TABLES)
     for table in TABLES:
