@@ -11,6 +11,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from bike_assets.lake.conditions import is_open
 from bike_assets.model.constants import BULK_STEP_BIKES
 from bike_assets.model.readings import State
 from bike_assets.model.warehouse import FACT_STATION_HOUR
@@ -21,12 +22,6 @@ from bike_assets.warehouse.station_keys import with_station_keys
 
 _KEY = ("system_id", "station_id", "hour")
 _STATES = (State.EMPTY, State.FULL, State.AVAILABLE, State.CLOSED)
-_NUMBERS = {
-    state: number
-    for number, state in enumerate((State.AVAILABLE, State.EMPTY, State.FULL, State.CLOSED, State.UNKNOWN))
-}
-"""An event's states are compared some twenty times, and a text each time byte by byte. The usual one is first, so that
-it is found at once; those of an open station are before the others."""
 _BROADCAST_DAYS = 7
 """A row per system and hour goes to every task up to so many days: 60 MB of the world's systems a week."""
 
@@ -55,30 +50,16 @@ def _as_it_is(rows: DataFrame) -> DataFrame:
 
 
 def _events_of(status: DataFrame, first: date, last: date) -> DataFrame:
-    """The dates' events, their states as _NUMBERS."""
     at = F.unix_millis("observed_at")
-    states = (_number(name).alias(name) for name in ("state", "state_before"))
     return (
         status.where(F.col("utc_date").between(first, last))
-        .select(*_EVENT, *states, hour_of(at).alias("hour"), at.alias("at"))
+        .select(*(name for name in _EVENT), hour_of(at).alias("hour"), at.alias("at"))
         .withColumn("at_ms", (F.col("at") - F.col("hour") * HOUR_MS).cast("int"))
     )
 
 
-_EVENT = ("system_id", "station_id", "bikes_available", "docks_available", "bikes_before", "docks_before")
-
-
-def _number(state: str) -> Column:
-    return F.coalesce(*(F.when(F.col(state) == each.value, number) for each, number in _NUMBERS.items()))
-
-
-def _is(state: str, which: State) -> Column:
-    return F.col(state) == _NUMBERS[which]
-
-
-def _is_open(state: str) -> Column:
-    """False where it is null."""
-    return F.coalesce(F.col(state) < _NUMBERS[State.CLOSED], F.lit(False))
+_EVENT = ("system_id", "station_id", "bikes_available", "docks_available", "state",
+          "bikes_before", "docks_before", "state_before")  # fmt: skip
 
 
 def _with_polls(events: DataFrame, hours: DataFrame) -> DataFrame:
@@ -94,7 +75,7 @@ def _with_polls(events: DataFrame, hours: DataFrame) -> DataFrame:
         .withColumns({
             "is_first": at == F.col("first_ms"),
             "known_ms": (F.greatest(F.col("known_to_ms") - at, F.lit(0)) - inner_gap).cast("bigint"),
-            "is_open": _is_open("state"), "was_open": _is_open("state_before"),
+            "is_open": is_open("state"), "was_open": is_open("state_before"),
         })
         .withColumn("left_ms", F.when(F.col("is_first"), F.col("lead_ms")).otherwise(-F.col("known_ms")))
     )  # fmt: skip
@@ -125,13 +106,13 @@ def _measured(events: DataFrame) -> DataFrame:
 
 
 def _time_in(state: State) -> Column:
-    entered = F.when(_is("state", state), F.col("known_ms")).otherwise(0)
-    return entered + F.when(_is("state_before", state), F.col("left_ms")).otherwise(0)
+    entered = F.when(F.col("state") == state.value, F.col("known_ms")).otherwise(0)
+    return entered + F.when(F.col("state_before") == state.value, F.col("left_ms")).otherwise(0)
 
 
 def _entered(state: State) -> Column:
     """1 for an entry from another state that is not unknown."""
-    return (_is("state", state) & ~_is("state_before", state)).cast("int")
+    return ((F.col("state") == state.value) & (F.col("state_before") != state.value)).cast("int")
 
 
 def _weighted(now: str, before: str) -> Column:
@@ -189,7 +170,7 @@ def _short_steps() -> Column:
 
 
 def _polls_seen() -> Column:
-    is_seen, was_seen = ~_is("state", State.UNKNOWN), F.col("state_before").isNotNull()
+    is_seen, was_seen = F.col("state") != State.UNKNOWN.value, F.col("state_before").isNotNull()
     from_here = F.col("polls") - _place() + 1
     return (
         F.when(F.col("is_first"), F.when(is_seen, F.col("polls")))
