@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
@@ -108,22 +107,6 @@ def test_what_spark_writes_is_what_is_written_without_it_as_what_has_few_rows_al
     assert all_built() == by_hand
     assert {table for table in WAREHOUSE_TABLES if "Spark" in commits(table)[-1].read_text()} == by_spark
     assert ["Spark" in commit.read_text() for commit in commits(FACT_STATION_HOUR)] == [False, False, True]
-
-
-def test_only_what_a_fact_is_asked_by_has_ranges_in_its_files_and_real_numbers_have_no_dictionary(
-    spark: SparkSession, lake: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(building, "FEW_ROWS", -1)
-    for table in (DIM_SYSTEM, FACT_STATION_HOUR):
-        build(spark, lake, table, ONE)
-    file, *_ = open_table(lake, FACT_STATION_HOUR).file_uris()
-    columns = pq.ParquetFile(file).metadata.row_group(0).to_dict()["columns"]
-    by_name = {each["path_in_schema"]: each for each in columns}
-    ranged = {name for name, each in by_name.items() if each["is_stats_set"]}
-    listed = {name for name, each in by_name.items() if each["has_dictionary_page"]}
-    assert ranged == {"system_id", "station_id", "hour_start", "local_date", "utc_date"}
-    assert {"system_id", "station_id", "departures", "polls"} <= listed
-    assert not listed & {"station_key", "seconds_empty", "bikes_mean", "docks_mean"}
 
 
 def test_what_came_between_two_builds_of_a_run_is_in_the_second(spark: SparkSession, lake: Path) -> None:
