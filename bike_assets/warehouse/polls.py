@@ -28,20 +28,31 @@ def hours_between(first: date, last: date) -> Column:
 def system_hours(systems: DataFrame, first: date, last: date) -> DataFrame:
     """Every system in every UTC hour of the dates.
 
-    Out: `system_id, hour` (counted from 1970), `local_date, local_hour` of its start in the system's zone.
+    Out: `system_id, hour` (counted from 1970), `system_hour`, `local_date, local_hour` of its start in the system's
+         zone.
     """
     local = local_seconds(start_of("hour"), F.col("timezone"))
     return (
         systems.select("system_id", "timezone", F.explode(hours_between(first, last)).alias("hour"))
-        .select("system_id", "hour", local_date(local).alias("local_date"), local_hour(local).alias("local_hour"))
+        .select("system_id", "hour", system_hour(),
+                local_date(local).alias("local_date"), local_hour(local).alias("local_hour"))
     )  # fmt: skip
+
+
+def system_hour() -> Column:
+    """A system's UTC hour as one number, for many rows to be grouped and joined by.
+
+    A hash, as `station_key` is: of the 23,000 a day of all the world's systems two are the same in one of 10^11 days,
+    which then has rows twice, and a blocking check that says so.
+    """
+    return F.xxhash64("system_id", "hour").alias("system_hour")
 
 
 def watched_hours(polls: DataFrame, first: date, last: date) -> DataFrame:
     """One row per system and UTC hour with a good poll: all that its events need to know of its polls.
 
     In:  `events.polls` of the dates from the day before `first` to the day after `last`.
-    Out: `system_id, hour`, and, in ms since the hour's start:
+    Out: `system_hour`, and, in ms since the hour's start:
          `first_ms`: the first good poll; `lead_ms`: how much before it is known, all or nothing;
          `known_to_ms`: up to where is known what the last good poll showed, its own instant or the hour's end;
          `gap_from_ms, gap_to_ms`: the one interval over MAX_GAP that fits into an hour, -1 where there is none;
@@ -64,7 +75,7 @@ def watched_hours(polls: DataFrame, first: date, last: date) -> DataFrame:
             F.count("*").cast("int").alias("polls"),
             F.max("steps_to").alias("steps"),
         )
-        .select("system_id", "hour", "first_ms", "lead_ms", "known_to_ms", "gap_from_ms", "gap_to_ms", "polls", "steps",
+        .select(system_hour(), "first_ms", "lead_ms", "known_to_ms", "gap_from_ms", "gap_to_ms", "polls", "steps",
                 F.col("each.at_ms").alias("polls_ms"), "each.steps_to", "each.steps_before")
     )  # fmt: skip
 

@@ -15,12 +15,12 @@ from bike_assets.lake.conditions import is_open
 from bike_assets.model.constants import BULK_STEP_BIKES
 from bike_assets.model.readings import State
 from bike_assets.model.warehouse import FACT_STATION_HOUR
-from bike_assets.warehouse.polls import system_hours, watched_hours
+from bike_assets.warehouse.polls import system_hour, system_hours, watched_hours
 from bike_assets.warehouse.presence import unwatched_hours
 from bike_assets.warehouse.shape import HOUR_MS, hour_of, shaped, start_of
 from bike_assets.warehouse.station_keys import with_station_keys
 
-_KEY = ("system_id", "station_id", "hour")
+_KEY = ("system_hour", "station_id")
 _STATES = (State.EMPTY, State.FULL, State.AVAILABLE, State.CLOSED)
 _BROADCAST_DAYS = 7
 """A row per system and hour goes to every task up to so many days: 60 MB of the world's systems a week."""
@@ -39,9 +39,9 @@ def station_hours(
     """
     near = F.broadcast if (last - first).days < _BROADCAST_DAYS else _as_it_is
     seen = _measured(_with_polls(_events_of(status, first, last), near(watched_hours(polls, first, last))))
-    unseen = unwatched_hours(status, first, last)
+    unseen = unwatched_hours(status, first, last).select("station_id", system_hour())
     rows = seen.unionByName(unseen, allowMissingColumns=True).fillna(0, _ZEROS)
-    local = rows.join(near(system_hours(systems, first, last)), ["system_id", "hour"])
+    local = rows.join(near(system_hours(systems, first, last)), "system_hour")
     return shaped(with_station_keys(_finished(local), stations, "hour_start"), FACT_STATION_HOUR)
 
 
@@ -53,12 +53,12 @@ def _events_of(status: DataFrame, first: date, last: date) -> DataFrame:
     at = F.unix_millis("observed_at")
     return (
         status.where(F.col("utc_date").between(first, last))
-        .select(*(name for name in _EVENT), hour_of(at).alias("hour"), at.alias("at"))
-        .withColumn("at_ms", (F.col("at") - F.col("hour") * HOUR_MS).cast("int"))
+        .select(*_EVENT, "system_id", hour_of(at).alias("hour"), at.alias("at"))
+        .select(*_EVENT, system_hour(), (F.col("at") - F.col("hour") * HOUR_MS).cast("int").alias("at_ms"))
     )
 
 
-_EVENT = ("system_id", "station_id", "bikes_available", "docks_available", "state",
+_EVENT = ("station_id", "bikes_available", "docks_available", "state",
           "bikes_before", "docks_before", "state_before")  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def _with_polls(events: DataFrame, hours: DataFrame) -> DataFrame:
     at, gap_from = F.col("at_ms"), F.col("gap_from_ms")
     inner_gap = F.when(at <= gap_from, F.col("gap_to_ms") - gap_from).otherwise(0)
     return (
-        events.join(hours, ["system_id", "hour"])
+        events.join(hours, "system_hour")
         .withColumns({
             "is_first": at == F.col("first_ms"),
             "known_ms": (F.greatest(F.col("known_to_ms") - at, F.lit(0)) - inner_gap).cast("bigint"),
