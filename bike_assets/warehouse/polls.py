@@ -34,18 +34,23 @@ def system_hours(systems: DataFrame, first: date, last: date) -> DataFrame:
     local = local_seconds(start_of("hour"), F.col("timezone"))
     return (
         systems.select("system_id", "timezone", F.explode(hours_between(first, last)).alias("hour"))
-        .select("system_id", "hour", system_hour(),
+        .select("system_id", "hour", system_hour(system_number()),
                 local_date(local).alias("local_date"), local_hour(local).alias("local_hour"))
     )  # fmt: skip
 
 
-def system_hour() -> Column:
-    """A system's UTC hour as one number, for many rows to be grouped and joined by.
+def system_number() -> Column:
+    """A system as a number, which many rows are sooner grouped by than by a text: a hash of its id."""
+    return F.xxhash64("system_id").alias("system_number")
+
+
+def system_hour(system: Column) -> Column:
+    """A system's UTC hour as one number, of its number and the hour, for many rows to be grouped and joined by.
 
     A hash, as `station_key` is: of the 23,000 a day of all the world's systems two are the same in one of 10^11 days,
     which then has rows twice, and a blocking check that says so.
     """
-    return F.xxhash64("system_id", "hour").alias("system_hour")
+    return F.xxhash64(system, "hour").alias("system_hour")
 
 
 def watched_hours(polls: DataFrame, first: date, last: date) -> DataFrame:
@@ -75,7 +80,8 @@ def watched_hours(polls: DataFrame, first: date, last: date) -> DataFrame:
             F.count("*").cast("int").alias("polls"),
             F.max("steps_to").alias("steps"),
         )
-        .select(system_hour(), "first_ms", "lead_ms", "known_to_ms", "gap_from_ms", "gap_to_ms", "polls", "steps",
+        .select(system_hour(system_number()),
+                "first_ms", "lead_ms", "known_to_ms", "gap_from_ms", "gap_to_ms", "polls", "steps",
                 F.col("each.at_ms").alias("polls_ms"), "each.steps_to", "each.steps_before")
     )  # fmt: skip
 

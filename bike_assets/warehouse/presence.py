@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from bike_assets.model.readings import State
+from bike_assets.warehouse.polls import system_hour, system_number
 from bike_assets.warehouse.shape import HOUR_S
 
 _ALL_HOURS = (1 << 24) - 1
@@ -17,7 +18,7 @@ def unwatched_hours(status: DataFrame, first: date, last: date) -> DataFrame:
     """The station-hours of the dates without an event, with a reading in one of the 24 hours before.
 
     In:  `events.station_status` of the dates from the day before `first` to `last`.
-    Out: `system_id, station_id, hour` (counted from 1970).
+    Out: `system_hour, station_id`.
     """
     of_day = F.filter(F.sequence(F.lit(0), F.lit(23)), lambda n: F.col("missing").bitwiseAND(_bit(n)) != 0)
     return (
@@ -26,7 +27,8 @@ def unwatched_hours(status: DataFrame, first: date, last: date) -> DataFrame:
         .withColumn("missing", _missing())
         .where(F.col("missing") != 0)
         .withColumn("hour_of_day", F.explode(of_day))
-        .select("system_id", "station_id", (F.col("day").cast("bigint") * 24 + F.col("hour_of_day")).alias("hour"))
+        .withColumn("hour", F.col("day").cast("bigint") * 24 + F.col("hour_of_day"))
+        .select(system_hour(F.col("system_number")), "station_id")
     )
 
 
@@ -35,7 +37,7 @@ def _days(status: DataFrame, first: date, last: date) -> DataFrame:
     bit = _bit(F.floor(F.unix_seconds("observed_at") / HOUR_S) % 24)
     return (
         status.where(F.col("utc_date").between(first - timedelta(days=1), last))
-        .groupBy("system_id", "station_id", F.unix_date("utc_date").alias("day"))
+        .groupBy(system_number(), "station_id", F.unix_date("utc_date").alias("day"))
         .agg(
             F.bit_or(bit).alias("events"),
             F.bit_or(F.when(F.col("state") != State.UNKNOWN.value, bit).otherwise(0)).alias("readings"),
@@ -50,8 +52,8 @@ def _with_day_before(days: DataFrame) -> DataFrame:
         (F.col("day") + 1).alias("day"), F.lit(0).alias("events"), F.col("readings").cast("bigint").alias("readings")
     )
     return (
-        days.select("system_id", "station_id", F.explode(F.array(here, next_day)).alias("each"))
-        .groupBy("system_id", "station_id", F.col("each.day").alias("day"))
+        days.select("system_number", "station_id", F.explode(F.array(here, next_day)).alias("each"))
+        .groupBy("system_number", "station_id", F.col("each.day").alias("day"))
         .agg(F.bit_or("each.events").alias("events"), F.bit_or("each.readings").alias("readings"))
     )
 

@@ -15,7 +15,7 @@ from bike_assets.lake.conditions import is_open
 from bike_assets.model.constants import BULK_STEP_BIKES
 from bike_assets.model.readings import State
 from bike_assets.model.warehouse import FACT_STATION_HOUR
-from bike_assets.warehouse.polls import system_hour, system_hours, watched_hours
+from bike_assets.warehouse.polls import system_hour, system_hours, system_number, watched_hours
 from bike_assets.warehouse.presence import unwatched_hours
 from bike_assets.warehouse.shape import HOUR_MS, hour_of, shaped, start_of
 from bike_assets.warehouse.station_keys import with_station_keys
@@ -39,7 +39,7 @@ def station_hours(
     """
     near = F.broadcast if (last - first).days < _BROADCAST_DAYS else _as_it_is
     seen = _measured(_with_polls(_events_of(status, first, last), near(watched_hours(polls, first, last))))
-    unseen = unwatched_hours(status, first, last).select("station_id", system_hour())
+    unseen = unwatched_hours(status, first, last)
     rows = seen.unionByName(unseen, allowMissingColumns=True).fillna(0, _ZEROS)
     local = rows.join(near(system_hours(systems, first, last)), "system_hour")
     return shaped(with_station_keys(_finished(local), stations, "hour_start"), FACT_STATION_HOUR)
@@ -51,10 +51,11 @@ def _as_it_is(rows: DataFrame) -> DataFrame:
 
 def _events_of(status: DataFrame, first: date, last: date) -> DataFrame:
     at = F.unix_millis("observed_at")
+    since_hour = F.col("at") - F.col("hour") * HOUR_MS
     return (
         status.where(F.col("utc_date").between(first, last))
         .select(*_EVENT, "system_id", hour_of(at).alias("hour"), at.alias("at"))
-        .select(*_EVENT, system_hour(), (F.col("at") - F.col("hour") * HOUR_MS).cast("int").alias("at_ms"))
+        .select(*_EVENT, system_hour(system_number()), since_hour.cast("int").alias("at_ms"))
     )
 
 
