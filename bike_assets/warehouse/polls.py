@@ -67,7 +67,7 @@ def watched_hours(polls: DataFrame, first: date, last: date) -> DataFrame:
     """
     return (
         _intervals(polls, first, last)
-        .groupBy("system_id", "hour")
+        .groupBy("system_number", "hour")
         .agg(
             F.sort_array(F.collect_list(F.struct("at_ms", "steps_to", "steps_before"))).alias("each"),
             F.min("at_ms").alias("first_ms"),
@@ -80,7 +80,7 @@ def watched_hours(polls: DataFrame, first: date, last: date) -> DataFrame:
             F.count("*").cast("int").alias("polls"),
             F.max("steps_to").alias("steps"),
         )
-        .select(system_hour(system_number()),
+        .select(system_hour(F.col("system_number")),
                 "first_ms", "lead_ms", "known_to_ms", "gap_from_ms", "gap_to_ms", "polls", "steps",
                 F.col("each.at_ms").alias("polls_ms"), "each.steps_to", "each.steps_before")
     )  # fmt: skip
@@ -96,16 +96,16 @@ def _intervals(polls: DataFrame, first: date, last: date) -> DataFrame:
     near = F.col("utc_date").between(first - _DAY, last + _DAY) & F.col("fetched_at").between(
         F.lit(midnight(first) - MAX_GAP), F.lit(midnight(last + _DAY) + MAX_GAP)
     )
-    in_time = Window.partitionBy("system_id").orderBy("at")
-    so_far = Window.partitionBy("system_id", "hour").orderBy("at")
+    in_time = Window.partitionBy("system_number").orderBy("at")
+    so_far = Window.partitionBy("system_number", "hour").orderBy("at")
     at, before, after = F.col("at"), F.col("before"), F.col("after")
     return (
         polls.where(is_good() & near)
-        .select("system_id", F.unix_millis("fetched_at").alias("at"))
+        .select(system_number(), F.unix_millis("fetched_at").alias("at"))
         .withColumns({"before": F.lag("at").over(in_time), "after": F.lead("at").over(in_time), "hour": hour_of(at)})
         .where(F.col("at").between(_ms(midnight(first)), _ms(midnight(last + _DAY)) - 1))
         .select(
-            "system_id", "hour", "at",
+            "system_number", "hour", "at",
             _within(at - before, MAX_GAP).alias("is_known_before"), hour_of(before).alias("hour_before"),
             _within(after - at, MAX_GAP).alias("is_known_after"), hour_of(after).alias("hour_after"),
             _within(at - before, BULK_INTERVAL).cast("int").alias("is_step"),
