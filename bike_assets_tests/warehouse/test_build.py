@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 
 from bike_assets.lake.duck import connect
 from bike_assets.lake.maintenance import retain
@@ -21,6 +22,7 @@ from bike_assets.model.messages import EventKind, Poll, StationStatus
 from bike_assets.model.schema import Table
 from bike_assets.model.tables import EVENTS_POLLS, EVENTS_STATION_STATUS, EVENTS_SYSTEM_INFORMATION
 from bike_assets.model.warehouse import (
+    DIM_DATE,
     DIM_STATION,
     DIM_SYSTEM,
     FACT_STATION_DAY,
@@ -29,8 +31,9 @@ from bike_assets.model.warehouse import (
     FACT_VEHICLE_SYSTEM_DAY,
     WAREHOUSE_TABLES,
 )
-from bike_assets.quality.warehouse import local_dates_fit_zone
+from bike_assets.quality.warehouse import every_fact_has_its_dimension, local_dates_fit_zone
 from bike_assets.warehouse import build as building
+from bike_assets.warehouse import polls, presence, station_hour
 from bike_assets.warehouse.build import Builder, build
 from bike_assets_tests.lake.rows import write_messages
 from bike_assets_tests.model.builders import NOON, poll, station_status, system_information
@@ -166,6 +169,25 @@ def test_later_rows_are_in_the_next_build(spark: SparkSession, lake: Path) -> No
     write_messages(lake, EVENTS_STATION_STATUS, *events[2:])
     built(spark, lake, ONE)
     assert (before, departures()) == ([(1,)], [(4,)])
+
+
+def test_two_systems_whose_hours_have_one_number_do_not_pass_for_right(
+    spark: SparkSession, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_messages(lake, EVENTS_POLLS, poll(system_id="other", stations=1, events=1))
+    write_messages(lake, EVENTS_STATION_STATUS, station_status(system_id="other", station_id="of the other"))
+    tables = (DIM_SYSTEM, DIM_STATION, DIM_DATE, FACT_STATION_HOUR)
+
+    def unknown_stations() -> int:
+        for table in tables:
+            build(spark, lake, table, ONE)
+        with connect(lake) as con:
+            return every_fact_has_its_dimension(con, FACT_STATION_HOUR, *ONE).bad
+
+    assert unknown_stations() == 0
+    for module in (polls, presence, station_hour):
+        monkeypatch.setattr(module, "system_number", lambda: F.lit(7).cast("bigint").alias("system_number"))
+    assert unknown_stations() > 0
 
 
 def test_a_day_without_data_is_empty(spark: SparkSession, lake: Path) -> None:
