@@ -144,7 +144,7 @@ def _on_disk(home: SparkHome) -> dict[str, str]:
 
 
 def _of_numbers() -> dict[str, str]:
-    """How Parquet writes the numbers of `fact_station_hour`, which has a hundred times more rows than other facts.
+    """How Parquet writes the numbers of `fact_station_hour`, the table of most rows that Spark writes.
 
     Nobody looks for a row by them, so no file has their least and greatest value. Of real numbers and hashes most
     differ: a dictionary of them is made, found too large and given up.

@@ -48,7 +48,7 @@ def system_hour(system: Column) -> Column:
     """A system's UTC hour as one number, of its number and the hour, for many rows to be grouped and joined by.
 
     A hash, as `station_key` is: of the 23,000 a day of all the world's systems two are the same in one of 10^11 days.
-    Both then have the stations of both, which blocking checks find (docs/decisions/0032).
+    Both then have the stations of both, which a blocking check finds (docs/decisions/0032).
     """
     return F.xxhash64(system, "hour").alias("system_hour")
 
